@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Everything here is for developers and for the curious; users install the collection with ansible-galaxy.
+# All that is made lies in .build, and make clean takes it away.
+
+SHELL := /bin/bash
+BUILD := $(CURDIR)/.build
+VENV := $(BUILD)/venv
+GUESTS := PYTHONPATH=tests $(VENV)/bin/python -m guests
+TARBALL := $(BUILD)/vsmtp-relay.tar.gz
+SOURCES := $(shell git ls-files -- galaxy.yml README.md LICENSE meta plugins roles playbooks docs changelogs 2>/dev/null)
+
+export PATH := $(VENV)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
+export GUESTS_STATE ?= $(BUILD)/guests
+
+.PHONY: help demo test test-fast lint unit guests-tests molecule clean
+help:
+	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
+	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
+	@echo 'make test-fast   lint and unit tests only'
+	@echo 'make clean       removes guests, networks, images and environments'
+
+demo: $(VENV)/ready collection
+	@python -m tests.demo
+
+test: test-fast molecule guests-tests
+
+test-fast: lint unit
+
+lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint --strict .
+	cd $(BUILD)/ansible_collections/vsmtp/relay && ansible-lint --offline --profile production
+
+unit: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
+	pytest tests/unit
+
+guests-tests: $(VENV)/ready collection
+	pytest tests/integration
+
+molecule: $(VENV)/ready collection
+	cd extensions && molecule test --all
+
+.PHONY: collection
+# The tarball that users get, installed as users install it: nothing is tested from the checkout that a user would not have.
+collection: $(BUILD)/collections/installed
+$(BUILD)/collections/installed: $(VENV)/ready $(SOURCES)
+	ansible-galaxy collection build --force --output-path $(BUILD)/release .
+	ansible-galaxy collection install --force --offline --collections-path $(BUILD)/collections $(BUILD)/release/vsmtp-relay-*.tar.gz
+	touch $@
+
+# Python finds the checkout under the name that the modules import it by.
+$(BUILD)/ansible_collections/vsmtp/relay:
+	mkdir -p $(@D)
+	ln -sfn $(CURDIR) $@
+
+$(VENV)/ready: tests/requirements.txt tests/set-up
+	tests/set-up $(VENV)
+	touch $@
+
+clean:
+	@if [ -d $(GUESTS_STATE) ]; then PYTHONPATH=tests python3 -m guests clean; fi
+	rm -rf $(BUILD)

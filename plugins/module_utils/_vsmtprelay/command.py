@@ -1,0 +1,264 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command ``vsmtprelay``: its words, its output and its exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from . import __version__, database, edits
+from .addresses import key_of
+from .entries import lines_of, old_before, parse_minutes, parse_timestamp, timestamp_of
+from .errors import InputOutputError, MalformedError, RelayError, UnreadableError
+from .virtual_servers import TABLE, VirtualServers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+USAGE = f"""\
+vsmtprelay {__version__} usage (optional items in []):
+    % vsmtprelay command [arg] [...]
+where "command [arg] [...]" can be one of the following:
+
+    "add ip [ticks]"   insert address with current timestamp (or ticks)
+    "delete ip [...]"  remove specified address(es)
+    "expire [n]"       expire all old (or older than n minutes) entries
+    "list [n]"         list all old (or older than n minutes) entries
+    "dump"             list every entry, including the future timestamped
+
+IP addresses are expressed as ASCII "dotted quads", e.g. "10.11.12.13".
+All timestamps are stored as ASCII strings representing a count of seconds
+elapsed since 0 hours, 0 minutes, 0 seconds, January 1, 1970, Coordinated
+Universal Time (the common UNIX epoch).
+"""
+
+OPTIONS = f"""
+Options, before the command:
+    --database PATH       work on this file
+    --server NAME         work on the database of this virtual server
+    --all                 work on the databases of all virtual servers
+    --lock-timeout SECS   wait so long for others who write (default {database.LOCK_SECONDS:g})
+    --help, --version
+
+Without --database, --server or --all: the virtual server whose root is your
+home directory, else the host's only or default one, as {TABLE}
+says. IPv6 addresses may be written in any way, e.g. "2001:db8::5".
+"""
+
+EXIT_NOT_LISTED = 1
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
+EXIT_SIGPIPE = 141  # as a shell reports a program that the closed pipe ended
+
+
+class _UsageError(RelayError):
+    """The words of the call are not understood."""
+
+    exit_status = EXIT_USAGE
+
+
+class _Call:
+    """The options of one call of the command."""
+
+    def __init__(self) -> None:
+        self.database = ""
+        self.server = ""
+        self.all = False
+        self.lock_seconds = database.LOCK_SECONDS
+
+
+def main(arguments: Sequence[str], table: str = TABLE) -> int:
+    """Run the command with ``arguments`` (without its own name) and return the exit status.
+
+    ``table`` is the path of the table of virtual servers.
+    """
+    try:
+        call, words = _parse_options(arguments)
+        if call is None:
+            sys.stdout.write(words[0])
+            return 0
+        if not words:
+            sys.stderr.write(USAGE)
+            return EXIT_USAGE
+        work = _parse_command(words)
+        paths = _databases(call, table)
+    except RelayError as error:
+        return _complain(error)
+    status = 0
+    try:
+        for path in paths:
+            try:
+                status = work(path, call.lock_seconds) or status
+            except RelayError as error:
+                status = _complain(error)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()  # whoever read it has seen enough
+        return EXIT_SIGPIPE
+    except OSError as error:
+        _drop_output()
+        return _complain(InputOutputError(f"the output cannot be written: {error.strerror}"))
+    return status
+
+
+def _drop_output() -> None:
+    """Keep Python from flushing at exit, and failing at, what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(error: RelayError) -> int:
+    sys.stderr.write(f"vsmtprelay: {error}\n")
+    return error.exit_status
+
+
+def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str]]:
+    """Return the options and the words after them; or None and the text to print, for --help and --version."""
+    call = _Call()
+    if not arguments or not arguments[0].startswith("-"):
+        return call, arguments
+    import getopt
+
+    try:
+        options, words = getopt.getopt(
+            list(arguments), "h", ["database=", "server=", "all", "lock-timeout=", "help", "version"]
+        )
+    except getopt.GetoptError as error:
+        raise _UsageError(f"{error.msg}; vsmtprelay --help shows the options") from None
+    for option, value in options:
+        if option in ("-h", "--help"):
+            return None, [USAGE + OPTIONS]
+        if option == "--version":
+            return None, [f"vsmtprelay {__version__}\n"]
+        if option == "--all":
+            call.all = True
+        elif option == "--lock-timeout":
+            call.lock_seconds = _parse_seconds(value)
+        elif not value:
+            raise _UsageError(f"{option} needs a value")
+        else:
+            setattr(call, option[2:], value)
+    if (call.database != "") + (call.server != "") + call.all > 1:
+        raise _UsageError("--database, --server and --all exclude each other")
+    return call, words
+
+
+def _parse_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 86400:
+        raise MalformedError(f"{text!r} is not a number of seconds from 0 to 86400")
+    return seconds
+
+
+def _parse_command(words: Sequence[str]) -> Callable[[str, float], int]:
+    """Return the work that the command asks for, to be done on a path; all its arguments are looked at before."""
+    name, arguments = words[0], words[1:]
+    fewest, most, parse = COMMANDS.get(name, (0, 0, None))
+    if parse is None:
+        raise _UsageError(f"unknown command {name!r}; vsmtprelay --help shows the commands")
+    if len(arguments) < fewest:
+        raise _UsageError(f"{name} needs an address; vsmtprelay --help shows how")
+    if most is not None and len(arguments) > most:
+        raise _UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay --help shows how")
+    return parse(arguments)
+
+
+def _databases(call: _Call, table: str) -> list[str]:
+    if call.database:
+        return [call.database]
+    servers = VirtualServers.from_table(table)
+    if call.all:
+        return [server.relayers_db for server in servers.servers]
+    server = servers.named(call.server) if call.server else servers.of_home(os.path.expanduser("~"))
+    return [server.relayers_db]
+
+
+def _add(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    key = key_of(arguments[0])
+    timestamp = parse_timestamp(arguments[1]) if len(arguments) > 1 else int(time.time())
+
+    def work(path: str, lock_seconds: float) -> int:
+        database.change(path, edits.store({key: timestamp}), lock_seconds)
+        return 0
+
+    return work
+
+
+def _delete(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    keys = [key_of(argument) for argument in arguments]
+
+    def work(path: str, lock_seconds: float) -> int:
+        changes = database.change(_existing(path), edits.delete(keys), lock_seconds, create=False)
+        missing = [key for key in keys if key.encode() not in changes.removed]
+        for key in missing:
+            sys.stderr.write(f"vsmtprelay: {key} is not listed in {path}\n")
+        return EXIT_NOT_LISTED if missing else 0
+
+    return work
+
+
+def _expire(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    minutes = parse_minutes(arguments[0]) if arguments else 0
+
+    def work(path: str, lock_seconds: float) -> int:
+        edit = edits.expire(minutes, int(time.time()), name_them=False)
+        database.change(_existing(path), edit, lock_seconds, create=False)
+        return 0
+
+    return work
+
+
+def _list(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    minutes = parse_minutes(arguments[0]) if arguments else 0
+
+    def work(path: str, lock_seconds: float) -> int:
+        return _print(path, lock_seconds, old_before(int(time.time()), minutes))
+
+    return work
+
+
+def _dump(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    def work(path: str, lock_seconds: float) -> int:
+        return _print(path, lock_seconds, None)
+
+    return work
+
+
+def _print(path: str, lock_seconds: float, limit: int | None) -> int:
+    """Print the entries stamped at ``limit`` (epoch seconds) or before, or all of them where it is None."""
+    output = sys.stdout.buffer
+    lines: list[bytes] = []
+    with database.read(_existing(path), lock_seconds) as snapshot:
+        for key, value in snapshot.items():
+            if limit is not None:
+                timestamp = timestamp_of(value)
+                if timestamp is None or timestamp > limit:
+                    continue
+            lines.append(lines_of(key, value))
+            if len(lines) == 1024:
+                output.write(b"".join(lines))
+                lines.clear()
+    output.write(b"".join(lines))
+    return 0
+
+
+def _existing(path: str) -> str:
+    if not os.path.lexists(path):
+        raise UnreadableError(f"{path}: no such database; vsmtprelay add, makemap or the role creates it")
+    return path
+
+
+# The fewest and the most arguments of each command, None for any number, and what parses them.
+COMMANDS = {
+    "add": (1, 2, _add),
+    "delete": (1, None, _delete),
+    "expire": (0, 1, _expire),
+    "list": (0, 1, _list),
+    "dump": (0, 0, _dump),
+}

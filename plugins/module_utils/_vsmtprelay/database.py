@@ -1,0 +1,269 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""relayers.db: read it as it was at one moment, and replace it so that nothing is lost and every reader sees it at once.
+
+How a change is made, and why so:
+
+1. The live file is copied into memory at a moment at which nobody writes it, and only the copy is changed. What is
+   killed half-way has harmed nothing; what would change nothing writes nothing.
+2. The result goes to a temporary file beside the database, which is also the lock among our own writers, with the owner,
+   the mode and the extended attributes of the old one, and is flushed to the disk.
+3. If the live file is still the one that was copied, the new one is renamed over it; otherwise everything starts again
+   from the file as it is now. So neither our writers nor makemap ever lose a change to another.
+4. sendmail reopens a map when the modification time of the file that it *has open* grew, in whole seconds
+   (db_map_lookup() in sendmail's map.c). The old file's time is therefore raised by a second before the rename, for the
+   sessions that have it open, and by another after it, for those that opened it in between. The new file is stamped a
+   second in the past, so that makemap writing it in place within the same second is noticed as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+from .edits import Changes
+from .errors import InputOutputError, RelayError, UnreadableError, UnwritableError
+from .hashfile import HashFile
+from .locks import Patience, QuietFile, SoleWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .edits import Edit
+
+LOCK_SECONDS = 30.0
+SECOND_NS = 1_000_000_000
+# As makemap creates its files.
+NEW_FILE_MODE = 0o640
+COPY_BYTES = 1 << 30
+
+
+class Snapshot:
+    """The database as it was at one moment, in memory. A database that does not exist is empty."""
+
+    def __init__(self, path: str, patience: Patience) -> None:
+        """Copy the database at ``path``.
+
+        Raises UnreadableError if it may not be read or is no regular file, BusyError if others write it all the time.
+        """
+        self.path = path
+        self.identity: tuple[int, ...] | None = None
+        self._copy = os.memfd_create("relayers.db", os.MFD_CLOEXEC)
+        try:
+            self.take(patience)
+        except BaseException:
+            os.close(self._copy)
+            raise
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        os.close(self._copy)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.identity is not None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every key with its value (bytes). Raises UnreadableError if the file is damaged."""
+        if self.exists:
+            with HashFile(self._copy, self.path) as entries:
+                yield from entries.items()
+
+    def change(self, edit: Edit) -> Changes:
+        """Apply ``edit`` to the copy in memory. Raises UnreadableError if the file is damaged."""
+        with HashFile(self._copy, self.path, writable=True) as entries:
+            changes = edit(entries)
+        changes.created = not self.exists
+        return changes
+
+    def write_to(self, descriptor: int) -> None:
+        """Write the copy, as it now is, to the open empty file ``descriptor``. Raises OSError if the disk is full."""
+        size = os.fstat(self._copy).st_size
+        done = 0
+        while done < size:
+            done += os.sendfile(descriptor, self._copy, done, size - done)
+
+    def take(self, patience: Patience) -> None:
+        """Copy the live file as it is now, in place of what the copy held."""
+        while not self._copy_quiet_file(patience):
+            patience.wait(self.path, "other programs are writing it")
+
+    def _copy_quiet_file(self, patience: Patience) -> bool:
+        os.ftruncate(self._copy, 0)
+        os.lseek(self._copy, 0, os.SEEK_SET)
+        try:
+            with QuietFile(self.path, exclusive=False, patience=patience) as live:
+                status = os.fstat(live.descriptor)
+                self._refuse_what_is_no_database(status)
+                # Copied without the locks: makemap gives up at once where it meets one.
+                live.release()
+                while os.sendfile(self._copy, live.descriptor, None, COPY_BYTES):
+                    pass
+                self.identity = _identity(status)
+                return self.identity == _identity(os.fstat(live.descriptor)) == _identity_at(self.path)
+        except FileNotFoundError:
+            self.identity = None
+            return True
+        except OSError as error:
+            raise UnreadableError(f"{self.path}: cannot be read: {error.strerror}; {_remedy(error)}") from None
+
+    def _refuse_what_is_no_database(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError(f"{self.path}: is not a regular file, so not a database; check the path")
+        if status.st_size == 0:
+            raise UnreadableError(
+                f"{self.path}: is an empty file, not a Berkeley DB; remove it, "
+                "then vsmtprelay add or makemap creates a new one"
+            )
+
+
+def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
+    """Return the database at ``path`` as it is now; to be used in a ``with`` statement.
+
+    Waits at most ``lock_seconds`` for a program that is writing it. Raises UnreadableError, BusyError.
+    """
+    return Snapshot(os.path.realpath(path), Patience(lock_seconds))
+
+
+def change(
+    path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only: bool = False, create: bool = True
+) -> Changes:
+    """Apply ``edit`` to the database at ``path``, on the disk when this returns, and tell what changed.
+
+    A database that does not exist is created, also for an edit that leaves it empty; without ``create`` it is taken as
+    empty and left at that. With ``check_only`` nothing is written, but the answer is the same. Waits at most
+    ``lock_seconds`` for others who are writing it.
+
+    Raises UnreadableError (damaged, not permitted), UnwritableError (not permitted, read-only), InputOutputError (disk
+    full or failing), BusyError (locked for too long); after each of them the old file is as it was.
+    """
+    path = os.path.realpath(path)
+    patience = Patience(lock_seconds)
+    with Snapshot(path, patience) as snapshot:
+        if not snapshot.exists and not create:
+            return Changes()
+        changes = snapshot.change(edit)
+        if check_only or not changes:
+            return changes
+        try:
+            with SoleWriter(path, patience) as writer:
+                while not _publish(snapshot, writer, patience):
+                    snapshot.take(patience)
+                    changes = snapshot.change(edit)
+                    if not changes:
+                        break
+        except OSError as error:
+            raise _write_error(path, error) from None
+        return changes
+
+
+def _publish(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
+    """Put the changed ``snapshot`` in the place of the database, unless that is no longer what it was taken from."""
+    if _identity_at(snapshot.path) != snapshot.identity:
+        return False
+    os.ftruncate(writer.descriptor, 0)
+    os.lseek(writer.descriptor, 0, os.SEEK_SET)
+    snapshot.write_to(writer.descriptor)
+    _give_attributes(writer.descriptor, snapshot.path)
+    stamp = time.time_ns() - SECOND_NS
+    os.utime(writer.descriptor, ns=(stamp, stamp))
+    os.fsync(writer.descriptor)
+    if snapshot.exists:
+        published = _replace(snapshot, writer, patience)
+    else:
+        published = _create(snapshot, writer)
+    if published:
+        _flush_directory(snapshot.path)
+    return published
+
+
+def _replace(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
+    try:
+        live = QuietFile(snapshot.path, exclusive=True, patience=patience)
+    except FileNotFoundError:
+        return False
+    with live:
+        status = os.fstat(live.descriptor)
+        if _identity(status) != snapshot.identity or _identity_at(snapshot.path) != snapshot.identity:
+            return False
+        os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + SECOND_NS))
+        os.replace(writer.path, snapshot.path)
+        os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + 2 * SECOND_NS))
+    return True
+
+
+def _create(snapshot: Snapshot, writer: SoleWriter) -> bool:
+    try:
+        # Unlike rename(2), link(2) does not replace what makemap may have created meanwhile.
+        os.link(writer.path, snapshot.path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _give_attributes(descriptor: int, path: str) -> None:
+    """Give the new file the owner, mode and extended attributes of the one at ``path``.
+
+    Where there is none yet, it gets the owner and group of its directory: that is how Debian's /etc/mail and the
+    ``etc`` of a virtual server say whose it is, and root's own file in another user's directory would be no use there.
+    """
+    try:
+        status = os.stat(path)
+        mode = status.st_mode & 0o7777
+        for name in os.listxattr(path):
+            os.setxattr(descriptor, name, os.getxattr(path, name))
+    except FileNotFoundError:
+        status = os.stat(os.path.dirname(path))
+        mode = NEW_FILE_MODE
+    mine = os.fstat(descriptor)
+    if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, mode)
+
+
+def _flush_directory(path: str) -> None:
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _identity_at(path: str) -> tuple[int, ...] | None:
+    try:
+        return _identity(os.stat(path))
+    except FileNotFoundError:
+        return None
+
+
+def _write_error(path: str, error: OSError) -> RelayError:
+    message = f"{path}: cannot be written: {error.strerror}, nothing was changed; {_remedy(error)}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return InputOutputError(message)
+    return UnwritableError(message)
+
+
+def _remedy(error: OSError) -> str:
+    return {
+        errno.EACCES: "run this as root or as the owner of the file and its directory",
+        errno.EPERM: "run this as root or as the owner of the file and its directory",
+        errno.EROFS: "remount the file system for writing",
+        errno.ENOSPC: "free some space on that file system",
+        errno.EDQUOT: "free some space or raise the quota",
+        errno.EIO: "look for disk errors in the kernel's log",
+        errno.ENOENT: "create the directory first",
+        errno.ENOTDIR: "a part of the path is a file; check the path",
+        errno.ELOOP: "check the symbolic links on the path",
+    }.get(error.errno or 0, "check the path and its permissions")

@@ -1,0 +1,160 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be done to the entries of a database. Every edit works on an open HashFile and tells what it changed.
+
+The same edit serves a real run and check mode: the database module decides whether the result is published. An edit may
+be run more than once, on a newer copy of the file, so it keeps nothing from one run to the next.
+"""
+
+from __future__ import annotations
+
+from .entries import old_before, timestamp_of, value_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .hashfile import HashFile
+
+    Edit = Callable[[HashFile], "Changes"]
+
+
+class Changes:
+    """What an edit did: keys with their values, as bytes, in the order in which it came to them.
+
+    ``created`` tells whether there was no database before; the database module sets it.
+    """
+
+    def __init__(self) -> None:
+        self.added: dict[bytes, bytes] = {}
+        self.updated: dict[bytes, tuple[bytes, bytes]] = {}
+        self.removed: dict[bytes, bytes] = {}
+        self.count = 0
+        self.created = False
+
+    def __bool__(self) -> bool:
+        return self.created or self.count > 0
+
+    def put(self, entries: HashFile, key: bytes, value: bytes) -> None:
+        """Store ``value`` under ``key``, and note it unless that is what was there."""
+        before = entries.get(key)
+        if before == value:
+            return
+        entries.put(key, value)
+        self.count += 1
+        if before is None:
+            self.added[key] = value
+        else:
+            self.updated[key] = (before, value)
+
+    def remove(self, entries: HashFile, key: bytes) -> bool:
+        """Take ``key`` away and note it; tell whether it was there."""
+        before = entries.get(key)
+        if before is None:
+            return False
+        entries.delete(key)
+        self.count += 1
+        self.removed[key] = before
+        return True
+
+
+def store(values: Mapping[str, int]) -> Edit:
+    """Return the edit that gives each key of ``values`` its timestamp (epoch seconds), whatever was there."""
+
+    def edit(entries: HashFile) -> Changes:
+        changes = Changes()
+        for key, timestamp in values.items():
+            changes.put(entries, key.encode(), value_of(timestamp))
+        return changes
+
+    return edit
+
+
+def record(logins: Mapping[str, int]) -> Edit:
+    """Return the edit that notes logins: key → epoch seconds.
+
+    A login never shortens a permission: an entry stamped as late or later stays. A value that is not a timestamp opens
+    nothing, so it gives way.
+    """
+
+    def edit(entries: HashFile) -> Changes:
+        changes = Changes()
+        for key, timestamp in logins.items():
+            before = entries.get(key.encode())
+            stamped = None if before is None else timestamp_of(before)
+            if stamped is None or stamped < timestamp:
+                changes.put(entries, key.encode(), value_of(timestamp))
+        return changes
+
+    return edit
+
+
+def ensure(
+    wanted: Mapping[str, int | None], now: int, refresh_after: int | None = None, purge: bool = False
+) -> Edit:
+    """Return the edit that makes sure of the entries in ``wanted``: key → epoch seconds, or None for any time.
+
+    A key without a timestamp that is not there is stamped ``now``. One that is there stays as it is, unless
+    ``refresh_after`` (seconds) is given and it is older than that. An entry in the future is never brought forward.
+    With ``purge`` every entry that is not named is removed.
+    """
+
+    def edit(entries: HashFile) -> Changes:
+        changes = Changes()
+        for text, timestamp in wanted.items():
+            key = text.encode()
+            if timestamp is None:
+                before = entries.get(key)
+                if before is not None:
+                    stamped = timestamp_of(before)
+                    if refresh_after is None or (stamped is not None and now - stamped <= refresh_after):
+                        continue
+                timestamp = now
+            changes.put(entries, key, value_of(timestamp))
+        if purge:
+            named = {text.encode() for text in wanted}
+            for key in [key for key, unused in entries.items() if key not in named]:
+                changes.remove(entries, key)
+        return changes
+
+    return edit
+
+
+def delete(keys: Sequence[str]) -> Edit:
+    """Return the edit that takes ``keys`` away. Those that are not there are passed over."""
+
+    def edit(entries: HashFile) -> Changes:
+        changes = Changes()
+        for key in keys:
+            changes.remove(entries, key.encode())
+        return changes
+
+    return edit
+
+
+def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
+    """Return the edit that takes away every entry that is ``minutes`` old or older at ``now`` (epoch seconds).
+
+    With 0 minutes that is every entry that is not in the future. Values that are not timestamps stay. Unless
+    ``name_them``, the removed entries are only counted: half a million of them need more memory than the file.
+    """
+    limit = old_before(now, minutes)
+
+    def edit(entries: HashFile) -> Changes:
+        changes = Changes()
+
+        def is_old(key: bytes, value: bytes) -> bool:
+            timestamp = timestamp_of(value)
+            if timestamp is None or timestamp > limit:
+                return False
+            changes.count += 1
+            if name_them:
+                changes.removed[key] = value
+            return True
+
+        entries.delete_where(is_old)
+        return changes
+
+    return edit

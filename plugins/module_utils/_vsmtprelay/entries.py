@@ -1,0 +1,84 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One entry of relayers.db: its timestamp, its age, and the two lines in which it is shown.
+
+A value is the ASCII text of epoch seconds. A value that is anything else was put there by somebody else: it is shown,
+never counted as old, and never changed unless its address is named.
+"""
+
+from __future__ import annotations
+
+import time
+
+from .errors import MalformedError
+
+# The last second that asctime() can write with a year of four digits: 9999-12-31 23:59:59 UTC.
+LAST_TIMESTAMP = 253402300799
+LONGEST_NUMBER = 18
+
+
+def parse_timestamp(text: str) -> int:
+    """Return the epoch seconds that ``text`` writes in decimal digits, for an entry that is to be stored.
+
+    Raises MalformedError for anything but digits and for a time after the year 9999.
+    """
+    seconds = _parse_digits(text)
+    if seconds is None or seconds > LAST_TIMESTAMP:
+        raise MalformedError(
+            f"{text!r} is not a timestamp: write seconds since 1970-01-01 00:00:00 UTC, at most {LAST_TIMESTAMP}"
+        )
+    return seconds
+
+
+def parse_minutes(text: str) -> int:
+    """Return the number of minutes that ``text`` writes in decimal digits.
+
+    Raises MalformedError for anything but digits.
+    """
+    minutes = _parse_digits(text)
+    if minutes is None:
+        raise MalformedError(f"{text!r} is not a number of minutes: write digits only, such as 1440")
+    return minutes
+
+
+def timestamp_of(value: bytes) -> int | None:
+    """Return the epoch seconds of a stored value, or None where the value is not a timestamp.
+
+    One NUL at the end, as ``makemap -N`` writes it, is passed over.
+    """
+    digits = value[:-1] if value.endswith(b"\0") else value
+    return int(digits) if digits.isdigit() and len(digits) <= LONGEST_NUMBER else None
+
+
+def value_of(timestamp: int) -> bytes:
+    """Return the value to store for ``timestamp`` (epoch seconds)."""
+    return b"%d" % timestamp
+
+
+def old_before(now: int, minutes: int) -> int:
+    """Return the latest timestamp that counts as old at ``now`` (epoch seconds): one that is ``minutes`` old or older.
+
+    With 0 minutes that is every entry that is not in the future.
+    """
+    return now - minutes * 60
+
+
+def text_of(stored: bytes) -> str:
+    """Return a key or value as text for people: without a NUL at its end, and bytes that are not UTF-8 escaped."""
+    return (stored[:-1] if stored.endswith(b"\0") else stored).decode("utf-8", "backslashreplace")
+
+
+def lines_of(key: bytes, value: bytes) -> bytes:
+    """Return the comment line and the entry line, as ``list`` and ``dump`` print them and makemap reads them."""
+    timestamp = timestamp_of(value)
+    if timestamp is None or timestamp > LAST_TIMESTAMP:
+        when = "not a timestamp"
+    else:
+        when = time.asctime(time.gmtime(timestamp))
+    return b"# timestamp (UTC): %s\n%s %s\n" % (when.encode(), key.rstrip(b"\0"), value.rstrip(b"\0"))
+
+
+def _parse_digits(text: str) -> int | None:
+    return int(text) if text.isdigit() and text.isascii() and len(text) <= LONGEST_NUMBER else None

@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hash file itself: keys and values through libdb. Nothing else in the package knows Berkeley DB.
+
+libdb only ever opens a copy, through the file descriptor that holds it: to open the live file and close it again would
+drop the record locks that this process holds on it (fcntl(2)), and a writer killed half-way leaves a corrupt file.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import MissingBindingError, UnreadableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# libdb's own cache of 256 KiB makes it write dirty pages out and read them in again all through a bulk change.
+SMALLEST_CACHE = 1 << 20
+LARGEST_CACHE = 64 << 20
+
+
+class HashFile:
+    """The entries of the hash file behind a file descriptor. Keys and values are bytes."""
+
+    def __init__(self, descriptor: int, path: str, writable: bool = False) -> None:
+        """Open what ``descriptor`` refers to; ``path`` (str) is the name for messages.
+
+        An empty file becomes a hash file without entries, if ``writable``.
+
+        Raises UnreadableError if it is not a Berkeley DB hash file, MissingBindingError if Python cannot read one.
+        """
+        self._path = path
+        self._libdb = binding()
+        size = os.fstat(descriptor).st_size
+        if not writable:
+            flags = self._libdb.DB_RDONLY
+        elif size == 0:
+            flags = self._libdb.DB_CREATE
+        else:
+            flags = 0
+        self._db = self._libdb.DB()
+        self._db.set_cachesize(0, min(max(SMALLEST_CACHE, 2 * size), LARGEST_CACHE))
+        try:
+            self._db.open(f"/proc/self/fd/{descriptor}", dbtype=self._libdb.DB_HASH, flags=flags)
+        except self._libdb.DBError as error:
+            self._db.close()
+            raise self._damaged(error) from None
+
+    def __enter__(self) -> HashFile:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write out what changed and let go of the file. Raises UnreadableError if libdb finds it damaged."""
+        try:
+            self._db.close()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of ``key``, or None."""
+        try:
+            value: bytes | None = self._db.get(key)
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+        return value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Store ``value`` under ``key``, in place of the value that it had."""
+        try:
+            self._db.put(key, value)
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def delete(self, key: bytes) -> None:
+        """Take ``key`` away. Raises KeyError if it is not there."""
+        try:
+            self._db.delete(key)
+        except self._libdb.DBNotFoundError:
+            raise KeyError(key) from None
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every key with its value, in the file's own order."""
+        try:
+            cursor = self._db.cursor()
+            try:
+                item = cursor.first()
+                while item is not None:
+                    yield item
+                    item = cursor.next()
+            finally:
+                cursor.close()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def delete_where(self, unwanted: Callable[[bytes, bytes], object]) -> None:
+        """Take away every entry for which ``unwanted(key, value)`` is true, in one pass over the file."""
+        try:
+            cursor = self._db.cursor()
+            try:
+                item = cursor.first()
+                while item is not None:
+                    if unwanted(*item):
+                        cursor.delete()
+                    item = cursor.next()
+            finally:
+                cursor.close()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> UnreadableError:
+        return UnreadableError(
+            f"{self._path}: not a sound Berkeley DB hash file ({error.args[-1]}); look at it with db5.3_verify, "
+            "and rebuild it with makemap from a dump or a backup"
+        )
+
+
+def binding():  # type: ignore[no-untyped-def]
+    """Return the Berkeley DB binding: ``berkeleydb``, or ``bsddb3`` by the same author, which distributions package.
+
+    Raises MissingBindingError if this Python has neither.
+    """
+    try:
+        from berkeleydb import db
+    except ImportError:
+        try:
+            from bsddb3 import db
+        except ImportError:
+            import sys
+
+            raise MissingBindingError(
+                f"{sys.executable} has no Berkeley DB binding: install the distribution's package python3-bsddb3 "
+                "and run this with the distribution's own python3"
+            ) from None
+    return db

@@ -1,0 +1,122 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Configuration files: read, and replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import grp
+import tempfile
+
+from .errors import MalformedError, UnreadableError, UnwritableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Attributes:
+    """Who owns a file and who may do what with it: numeric ``uid`` and ``gid``, and the permission bits ``mode``."""
+
+    __slots__ = ("gid", "mode", "uid")
+
+    def __init__(self, uid: int, gid: int, mode: int) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.mode = mode
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attributes) and (self.uid, self.gid, self.mode) == (other.uid, other.gid, other.mode)
+
+    def __str__(self) -> str:
+        return f"owner {_name(pwd.getpwuid, self.uid)}, group {_name(grp.getgrgid, self.gid)}, mode {self.mode:04o}"
+
+    @classmethod
+    def named(cls, owner: str, group: str, mode: str) -> Attributes:
+        """Return those of a user and a group by name, with an octal mode. Raises MalformedError if there is no such."""
+        try:
+            return cls(pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, int(mode, 8))
+        except KeyError as error:
+            raise MalformedError(f"no such owner or group: {error}") from None
+        except ValueError:
+            raise MalformedError(f"{mode!r} is not an octal mode such as 0644") from None
+
+
+def attributes_of(path: str) -> Attributes | None:
+    """Return owner, group and mode of the file at ``path``, or None if there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return Attributes(status.st_uid, status.st_gid, status.st_mode & 0o7777)
+
+
+def read(path: str) -> bytes | None:
+    """Return what is in the file at ``path``, or None if there is none. Raises UnreadableError if it may not be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
+
+
+def replace(
+    path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None = None
+) -> None:
+    """Put ``content`` in the place of the file at ``path``, through a temporary file beside it, flushed to the disk.
+
+    ``check`` is called with the path of the temporary file; what it raises keeps the old file in place. Symbolic links
+    are followed. Raises UnwritableError if the directory or the disk does not take the file.
+    """
+    path = os.path.realpath(path)
+    directory, name = os.path.split(path)
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            os.fchown(descriptor, attributes.uid, attributes.gid)
+            os.fchmod(descriptor, attributes.mode)
+            file.flush()
+            os.fsync(descriptor)
+        if check is not None:
+            check(temporary)
+        os.rename(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise UnwritableError(
+            f"{path}: cannot be written: {error.strerror}, the old file is untouched; check the directory and the disk"
+        ) from None
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+def create_directory(path: str) -> None:
+    """Create the directory ``path`` and those above it, with mode 0755, if it is missing. Raises UnwritableError."""
+    try:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(f"{path}: cannot be created: {error.strerror}; check the directory above it") from None
+
+
+def remove(path: str) -> None:
+    """Remove the file at ``path`` if there is one. Raises UnwritableError."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UnwritableError(f"{path}: cannot be removed: {error.strerror}; check the directory") from None
+
+
+def _name(look_up: Callable[[int], tuple[str, ...]], number: int) -> str:
+    try:
+        return look_up(number)[0]
+    except KeyError:
+        return str(number)

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_files
+short_description: Install or remove many small files at once
+version_added: 0.1.0
+description:
+  - Makes sure of the content, the owner and the mode of a list of files, in one task and one connection.
+  - The role uses it for all that it installs, so that a host on which nothing has to be done is done quickly.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+extends_documentation_fragment:
+  - vsmtp.relay.attributes
+options:
+  files:
+    description: The files. Missing directories are created with mode C(0755).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Where it is to be.
+        type: path
+        required: true
+      content:
+        description: The whole text. Required if O(state=present).
+        type: str
+      mode:
+        description: Permissions, as an octal number in quotes.
+        type: str
+        default: '0644'
+      owner:
+        description: The user who owns it.
+        type: str
+        default: root
+      group:
+        description: The group that owns it.
+        type: str
+        default: root
+  state:
+    description: Whether the files are to be there. With V(absent), directories that O(remove_directories) names go with them.
+    type: str
+    choices: [present, absent]
+    default: present
+  remove_directories:
+    description: Directories to be removed with all that is in them, with O(state=absent).
+    type: list
+    elements: path
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Install two files
+  vsmtp.relay.host_files:
+    files:
+      - path: /etc/vsmtprelay/note
+        content: "These files belong to vsmtp.relay.\n"
+      - path: /etc/vsmtprelay/private
+        content: "Only root reads this.\n"
+        mode: '0600'
+"""
+
+RETURN = r"""
+changed_files:
+  description: The paths that changed, or in check mode would change.
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/vsmtprelay/note]
+"""
+
+import os
+import shutil
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish, for_each, text_diff
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible.module_utils.basic import AnsibleModule
+
+
+def install_file(item, check_mode, diff):
+    """Make sure of one file; return whether it had to change."""
+    if item["content"] is None:
+        raise MalformedError(f"{item['path']}: no content given")
+    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
+    return ensure_file(item["path"], item["content"].encode(), attributes, check_mode, diff)
+
+
+def remove_file(item, check_mode, diff):
+    """Remove one file; return whether it was there."""
+    path = item["path"]
+    before = text_file.read(path)
+    if before is None:
+        return False
+    diff.append(text_diff(path, before, None, text_file.attributes_of(path), None))
+    if not check_mode:
+        text_file.remove(path)
+    return True
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            files=dict(
+                type="list",
+                elements="dict",
+                required=True,
+                options=dict(
+                    path=dict(type="path", required=True),
+                    content=dict(type="str"),
+                    mode=dict(type="str", default="0644"),
+                    owner=dict(type="str", default="root"),
+                    group=dict(type="str", default="root"),
+                ),
+            ),
+            state=dict(type="str", choices=["present", "absent"], default="present"),
+            remove_directories=dict(type="list", elements="path", default=[]),
+        ),
+        supports_check_mode=True,
+    )
+    parameters, diff = module.params, []
+    absent = parameters["state"] == "absent"
+    treat = remove_file if absent else install_file
+
+    def work(item):
+        return [item["path"]] if treat(item, module.check_mode, diff) else []
+
+    results, failures = for_each(parameters["files"], work)
+    changed_files = [path for result in results for path in result]
+    if absent:
+        for directory in parameters["remove_directories"]:
+            if os.path.isdir(directory):
+                changed_files.append(directory)
+                if not module.check_mode:
+                    shutil.rmtree(directory)
+    finish(module, bool(changed_files), failures, diff, changed_files=changed_files)
+
+
+if __name__ == "__main__":
+    main()

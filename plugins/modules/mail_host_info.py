@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mail_host_info
+short_description: Tell what a mail host has, as far as POP-before-SMTP needs it
+version_added: 0.1.0
+description:
+  - Returns the versions and abilities of sendmail and Dovecot, and which of a list of packages are not installed.
+  - The role asks this first, in one task, so that it gathers no facts that it does not use.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+extends_documentation_fragment:
+  - vsmtp.relay.attributes.info
+options:
+  packages:
+    description: Distribution packages to look for.
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: See what is there
+  vsmtp.relay.mail_host_info:
+    packages: [python3-bsddb3]
+  register: mail_host
+"""
+
+RETURN = r"""
+is_root:
+  description: Whether the module ran as root.
+  returned: always
+  type: bool
+sendmail:
+  description: What sendmail is there.
+  returned: always
+  type: dict
+  contains:
+    version:
+      description: Its version, or an empty string if there is none.
+      type: str
+      sample: 8.17.1.9
+    hash_maps:
+      description: Whether it was compiled with Berkeley DB, so that a C(hash) map works.
+      type: bool
+dovecot:
+  description: What Dovecot is there.
+  returned: always
+  type: dict
+  contains:
+    version:
+      description: Its version, or an empty string if there is none.
+      type: str
+      sample: 2.3.19.1
+    auth_policy_server_url:
+      description: The policy server that it is configured to ask, or an empty string.
+      type: str
+missing_packages:
+  description: Those of O(packages) that are not installed.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def sendmail(module):
+    """Return version and abilities as sendmail tells them with debug level 0.1; a broken sendmail.cf does not matter."""
+    path = module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"])
+    output = module.run_command([path, "-d0.1", "-bt"], data="")[1] if path else ""
+    version = re.search(r"^Version (\S+)", output, re.MULTILINE)
+    return dict(version=version.group(1) if version else "", hash_maps="NEWDB" in output.split())
+
+
+def dovecot(module):
+    """Return the version and the policy server."""
+    path = module.get_bin_path("doveconf")
+    if not path:
+        return dict(version="", auth_policy_server_url="")
+    version = module.run_command([path, "--version"])[1].split()
+    url = module.run_command([path, "-h", "auth_policy_server_url"])[1].strip()
+    return dict(version=version[0] if version else "", auth_policy_server_url=url)
+
+
+def missing_packages(module, packages):
+    """Return those of ``packages`` that the distribution's package manager does not know as installed."""
+    if not packages:
+        return []
+    dpkg_query = module.get_bin_path("dpkg-query")
+    if dpkg_query:
+        lines = module.run_command([dpkg_query, "-W", "-f", "${Package} ${db:Status-Status}\n", *packages])[1]
+        installed = {line.split()[0] for line in lines.splitlines() if line.endswith(" installed")}
+    else:
+        rpm = module.get_bin_path("rpm", required=True)
+        installed = set(module.run_command([rpm, "-q", "--qf", "%{NAME}\n", *packages])[1].split("\n"))
+    return [package for package in packages if package not in installed]
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(packages=dict(type="list", elements="str", default=[])), supports_check_mode=True
+    )
+    module.run_command_environ_update = dict(LC_ALL="C")
+    module.exit_json(
+        changed=False,
+        is_root=os.geteuid() == 0,
+        sendmail=sendmail(module),
+        dovecot=dovecot(module),
+        missing_packages=missing_packages(module, module.params["packages"]),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: relayers
+short_description: Manage the entries of relayers.db
+version_added: 0.1.0
+description:
+  - Adds, updates and removes client addresses in one or many databases of POP-before-SMTP permissions.
+  - Such a database is a Berkeley DB hash file that sendmail looks up at RCPT. Its keys are addresses, its values epoch seconds.
+  - Running sendmail processes see the change at once. A database is replaced as a whole or not at all.
+  - A database that fails is named, and the others are still done.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+requirements:
+  - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
+extends_documentation_fragment:
+  - vsmtp.relay.attributes
+options:
+  path:
+    description: The database. It is created if it does not exist and O(state=present).
+    type: path
+    default: /etc/mail/relayers.db
+  relayers:
+    description:
+      - The entries. Each is an address, or a dictionary with V(address) and optionally V(timestamp) in epoch seconds.
+      - IPv4 addresses are written as dotted quads, IPv6 addresses in any way. They are stored as sendmail looks them up.
+    type: list
+    elements: raw
+    default: []
+  databases:
+    description: Many databases at once, instead of O(path) and O(relayers).
+    type: list
+    elements: dict
+    suboptions:
+      path:
+        description: As O(path).
+        type: path
+        required: true
+      relayers:
+        description: As O(relayers).
+        type: list
+        elements: raw
+        default: []
+  state:
+    description: Whether the entries are to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  purge:
+    description: Whether to remove every entry that is not named. Only with O(state=present).
+    type: bool
+    default: false
+  refresh:
+    description:
+      - What to do with an entry that is there already and for which no timestamp is given.
+      - V(never) leaves it as it is, V(always) stamps it with the current time, a number does so if it is older than so many minutes.
+      - An entry that is stamped in the future stays in every case. A new entry without a timestamp gets the current time.
+    type: str
+    default: never
+  lock_timeout:
+    description: For how many seconds to wait for other programs that are writing the database.
+    type: float
+    default: 30
+seealso:
+  - module: vsmtp.relay.relayers_expire
+  - module: vsmtp.relay.relayers_info
+"""
+
+EXAMPLES = r"""
+- name: Let a printer and an office relay until the end of 2030
+  vsmtp.relay.relayers:
+    relayers:
+      - address: 198.51.100.7
+        timestamp: 1924991999
+      - address: 2001:db8:7::25
+        timestamp: 1924991999
+
+- name: Take a compromised client's permission away on two virtual servers
+  vsmtp.relay.relayers:
+    databases:
+      - path: /etc/mail/relayers.db
+        relayers: [198.51.100.99]
+      - path: /srv/example.org/etc/relayers.db
+        relayers: [198.51.100.99]
+    state: absent
+"""
+
+RETURN = r"""
+databases:
+  description: What changed in each database, or in check mode would change.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The database.
+      type: str
+    created:
+      description: Whether there was no database before.
+      type: bool
+    added:
+      description: Addresses that were not there, as they are stored.
+      type: list
+      elements: str
+    updated:
+      description: Addresses that have a new timestamp.
+      type: list
+      elements: str
+    removed:
+      description: Addresses that are gone.
+      type: list
+      elements: str
+  sample: [{"path": "/etc/mail/relayers.db", "created": false, "added": ["198.51.100.7"], "updated": [], "removed": []}]
+"""
+
+import time
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import diff_of, finish, for_each, module_with_binding, names
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import parse_minutes, parse_timestamp
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
+
+
+def wanted_entries(path, relayers):
+    """Return key → epoch seconds or None. Raises MalformedError, which names the database and the entry."""
+    wanted = {}
+    for relayer in relayers:
+        try:
+            if not isinstance(relayer, dict):
+                relayer = {"address": relayer}
+            if not isinstance(relayer.get("address"), str) or set(relayer) - {"address", "timestamp"}:
+                raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp")
+            key, timestamp = key_of(relayer["address"]), relayer.get("timestamp")
+            timestamp = None if timestamp is None else parse_timestamp(str(timestamp))
+            if wanted.setdefault(key, timestamp) != timestamp:
+                raise MalformedError(f"{relayer['address']} is named twice with different timestamps")
+        except MalformedError as error:
+            raise MalformedError(f"{path}: {error}") from None
+    return wanted
+
+
+def refresh_seconds(refresh):
+    """Return after how many seconds an entry is renewed, or None for never."""
+    if refresh in ("never", "always"):
+        return None if refresh == "never" else 0
+    return parse_minutes(refresh) * 60
+
+
+def main():
+    entries = dict(type="list", elements="raw", default=[])
+    module = module_with_binding(
+        argument_spec=dict(
+            path=dict(type="path", default="/etc/mail/relayers.db"),
+            relayers=entries,
+            databases=dict(
+                type="list", elements="dict", options=dict(path=dict(type="path", required=True), relayers=entries)
+            ),
+            state=dict(type="str", choices=["present", "absent"], default="present"),
+            purge=dict(type="bool", default=False),
+            refresh=dict(type="str", default="never"),
+            lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
+        ),
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    present = parameters["state"] == "present"
+    if parameters["purge"] and not present:
+        module.fail_json(msg="purge goes with state=present only")
+    databases = parameters["databases"]
+    if databases is None:
+        databases = [{"path": parameters["path"], "relayers": parameters["relayers"]}]
+    elif parameters["relayers"]:
+        module.fail_json(msg="give either relayers, with path, or databases")
+    now, diff = int(time.time()), []
+
+    def work(item):
+        path, wanted = item["path"], wanted_entries(item["path"], item["relayers"])
+        if present:
+            edit = edits.ensure(wanted, now, refresh_after, parameters["purge"])
+        else:
+            edit = edits.delete(list(wanted))
+        changes = database.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
+        diff.append(diff_of(path, changes))
+        return dict(
+            path=path,
+            created=changes.created,
+            added=names(changes.added),
+            updated=names(changes.updated),
+            removed=names(changes.removed),
+        )
+
+    try:
+        refresh_after = refresh_seconds(parameters["refresh"])
+    except RelayError as error:
+        module.fail_json(msg=f"refresh: {error}")
+    results, failures = for_each(databases, work)
+    changed = any(value for result in results for name, value in result.items() if name != "path")
+    finish(module, changed, failures, diff, databases=results)
+
+
+if __name__ == "__main__":
+    main()

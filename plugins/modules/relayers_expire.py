@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: relayers_expire
+short_description: Remove old entries from relayers.db
+version_added: 0.1.0
+description:
+  - Removes the entries of one or many databases of POP-before-SMTP permissions that have reached a certain age.
+  - Entries that are stamped in the future, as permanent permissions are, stay. So does a value that is not a timestamp.
+  - A database that does not exist is empty. A database that fails is named, and the others are still done.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+requirements:
+  - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
+extends_documentation_fragment:
+  - vsmtp.relay.attributes
+options:
+  path:
+    description: The database.
+    type: path
+    default: /etc/mail/relayers.db
+  paths:
+    description: Many databases, instead of O(path).
+    type: list
+    elements: path
+  older_than:
+    description: The age in minutes from which on an entry is removed. V(0) removes every entry that is not in the future.
+    type: int
+    default: 1440
+  lock_timeout:
+    description: For how many seconds to wait for other programs that are writing the database.
+    type: float
+    default: 30
+seealso:
+  - module: vsmtp.relay.relayers
+  - module: vsmtp.relay.relayers_info
+"""
+
+EXAMPLES = r"""
+- name: Remove what is older than an hour
+  vsmtp.relay.relayers_expire:
+    older_than: 60
+
+- name: Take all permissions away that a login gave, on two virtual servers
+  vsmtp.relay.relayers_expire:
+    paths:
+      - /etc/mail/relayers.db
+      - /srv/example.org/etc/relayers.db
+    older_than: 0
+"""
+
+RETURN = r"""
+databases:
+  description: What was removed from each database, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The database.
+      type: str
+    expired:
+      description: Addresses that are gone, as they were stored.
+      type: list
+      elements: str
+  sample: [{"path": "/etc/mail/relayers.db", "expired": ["198.51.100.99"]}]
+"""
+
+import time
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import diff_of, finish, for_each, module_with_binding, names
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+
+
+def main():
+    module = module_with_binding(
+        argument_spec=dict(
+            path=dict(type="path", default="/etc/mail/relayers.db"),
+            paths=dict(type="list", elements="path"),
+            older_than=dict(type="int", default=1440),
+            lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
+        ),
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    if parameters["older_than"] < 0:
+        module.fail_json(msg=f"older_than: {parameters['older_than']} minutes: an age is not negative")
+    now, diff = int(time.time()), []
+
+    def work(path):
+        changes = database.change(
+            path,
+            edits.expire(parameters["older_than"], now),
+            parameters["lock_timeout"],
+            check_only=module.check_mode,
+            create=False,
+        )
+        diff.append(diff_of(path, changes))
+        return dict(path=path, expired=names(changes.removed))
+
+    paths = [parameters["path"]] if parameters["paths"] is None else parameters["paths"]
+    results, failures = for_each(paths, work)
+    finish(module, any(result["expired"] for result in results), failures, diff, databases=results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: relayers_info
+short_description: Read the entries of relayers.db
+version_added: 0.1.0
+description:
+  - Returns the client addresses in one or many databases of POP-before-SMTP permissions.
+  - A database that does not exist is empty. A database that fails is named, and the others are still read.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+requirements:
+  - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
+extends_documentation_fragment:
+  - vsmtp.relay.attributes.info
+options:
+  path:
+    description: The database.
+    type: path
+    default: /etc/mail/relayers.db
+  paths:
+    description: Many databases, instead of O(path).
+    type: list
+    elements: path
+  older_than:
+    description: Return only entries that are at least so many minutes old. V(0) returns every entry that is not in the future.
+    type: int
+  lock_timeout:
+    description: For how many seconds to wait for other programs that are writing the database.
+    type: float
+    default: 30
+seealso:
+  - module: vsmtp.relay.relayers
+  - module: vsmtp.relay.relayers_expire
+"""
+
+EXAMPLES = r"""
+- name: Read all entries
+  vsmtp.relay.relayers_info:
+  register: relayers
+
+- name: Show who may relay
+  ansible.builtin.debug:
+    msg: "{{ relayers.databases[0].relayers | map(attribute='address') | list }}"
+"""
+
+RETURN = r"""
+databases:
+  description: The entries of each database.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The database.
+      type: str
+    exists:
+      description: Whether there is such a file.
+      type: bool
+    relayers:
+      description: The entries, ordered by address.
+      type: list
+      elements: dict
+      contains:
+        address:
+          description: The address as it is stored, which is as sendmail looks it up.
+          type: str
+        timestamp:
+          description: Epoch seconds; V(null) where the stored value is not a timestamp.
+          type: int
+        age:
+          description: Age in seconds, negative in the future; V(null) where the stored value is not a timestamp.
+          type: int
+  sample:
+    - path: /etc/mail/relayers.db
+      exists: true
+      relayers: [{"address": "198.51.100.7", "timestamp": 1924991999, "age": -129648999}]
+"""
+
+import time
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each, module_with_binding
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, text_of, timestamp_of
+
+
+def main():
+    module = module_with_binding(
+        argument_spec=dict(
+            path=dict(type="path", default="/etc/mail/relayers.db"),
+            paths=dict(type="list", elements="path"),
+            older_than=dict(type="int"),
+            lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
+        ),
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    now = int(time.time())
+    older_than = parameters["older_than"]
+    limit = None if older_than is None else old_before(now, older_than)
+
+    def work(path):
+        relayers = []
+        with database.read(path, parameters["lock_timeout"]) as snapshot:
+            for key, value in snapshot.items():
+                timestamp = timestamp_of(value)
+                if limit is None or (timestamp is not None and timestamp <= limit):
+                    age = None if timestamp is None else now - timestamp
+                    relayers.append(dict(address=text_of(key), timestamp=timestamp, age=age))
+            relayers.sort(key=lambda relayer: relayer["address"])
+            return dict(path=path, exists=snapshot.exists, relayers=relayers)
+
+    paths = [parameters["path"]] if parameters["paths"] is None else parameters["paths"]
+    results, failures = for_each(paths, work)
+    finish(module, False, failures, databases=results)
+
+
+if __name__ == "__main__":
+    main()

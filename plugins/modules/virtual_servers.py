@@ -1,0 +1,122 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: virtual_servers
+short_description: Tell a host which virtual servers it has
+version_added: 0.1.0
+description:
+  - Checks a list of virtual servers, fills in the paths that are not given, and writes the table that C(vsmtprelay) and the login recorder read.
+  - Returns the complete list for the tasks that follow.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+extends_documentation_fragment:
+  - vsmtp.relay.attributes
+options:
+  virtual_servers:
+    description: The virtual servers of the host.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Unique on the host; consists of a-z, 0-9, dots, underscores and hyphens.
+        type: str
+        required: true
+      root:
+        description: The directory in which the server's C(etc) is.
+        type: path
+        default: /
+      relayers_db:
+        description: Its database. By default C(etc/relayers.db) below the root, or C(/etc/mail/relayers.db) where the root is C(/).
+        type: path
+      sendmail_cf:
+        description: Its sendmail configuration. By default C(etc/sendmail.cf) below the root, or C(/etc/mail/sendmail.cf) where the root is C(/).
+        type: path
+      addresses:
+        description: Local addresses whose logins belong to it.
+        type: list
+        elements: str
+        default: []
+      domains:
+        description: Login domains, the part after the C(@), that belong to it.
+        type: list
+        elements: str
+        default: []
+  table:
+    description: The file to write.
+    type: path
+    default: /etc/vsmtprelay/virtual_servers
+"""
+
+EXAMPLES = r"""
+- name: Two virtual servers, told apart by their addresses
+  vsmtp.relay.virtual_servers:
+    virtual_servers:
+      - name: example.org
+        root: /srv/example.org
+        addresses: [192.0.2.10]
+      - name: example.net
+        root: /srv/example.net
+        addresses: [192.0.2.11]
+"""
+
+RETURN = r"""
+virtual_servers:
+  description: The servers with all their paths.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: example.org
+      root: /srv/example.org
+      relayers_db: /srv/example.org/etc/relayers.db
+      sendmail_cf: /srv/example.org/etc/sendmail.cf
+      addresses: [192.0.2.10]
+      domains: []
+"""
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main():
+    texts = dict(type="list", elements="str", default=[])
+    module = AnsibleModule(
+        argument_spec=dict(
+            virtual_servers=dict(
+                type="list",
+                elements="dict",
+                required=True,
+                options=dict(
+                    name=dict(type="str", required=True),
+                    root=dict(type="path", default="/"),
+                    relayers_db=dict(type="path"),
+                    sendmail_cf=dict(type="path"),
+                    addresses=texts,
+                    domains=texts,
+                ),
+            ),
+            table=dict(type="path", default=TABLE),
+        ),
+        supports_check_mode=True,
+    )
+    diff = []
+    try:
+        servers = VirtualServers.from_list(module.params["virtual_servers"])
+        attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
+        changed = ensure_file(module.params["table"], servers.table().encode(), attributes, module.check_mode, diff)
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+    finish(module, changed, [], diff, virtual_servers=[server.as_dict() for server in servers.servers])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host must have: root, and a handful of Debian packages."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import GuestsError
+
+PACKAGE_OF_COMMAND = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "swaks": "swaks",
+    "apt-ftparchive": "apt-utils",
+    "ssh": "openssh-client",
+    "nsenter": "util-linux",
+    "mount": "mount",
+}
+
+# swaks connects to IPv6 addresses only with this module, which its package merely recommends.
+SWAKS_IPV6 = (Path("/usr/share/perl5/IO/Socket/INET6.pm"), "libio-socket-inet6-perl")
+
+
+def require_root() -> None:
+    """Raise GuestsError unless this process runs as root."""
+    if os.geteuid() != 0:
+        raise GuestsError("root is needed for namespaces, mounts and guests: run this as root (sudo)")
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages whose command (or Perl module) is not found on this host."""
+    search = os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin"
+    missing = [package for command, package in PACKAGE_OF_COMMAND.items() if not shutil.which(command, path=search)]
+    file, package = SWAKS_IPV6
+    return missing if file.exists() else [*missing, package]
+
+
+def require_packages() -> None:
+    """Install with apt-get what is missing; raises GuestsError where that does not work."""
+    packages = missing_packages()
+    if not packages:
+        return
+    wanted = " ".join(packages)
+    if not shutil.which("apt-get"):
+        raise GuestsError(f"this host has no apt-get: install the equivalents of {wanted}")
+    print(f"installing {wanted} on this host ...", file=sys.stderr)
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (install, ["apt-get", "update", "--quiet"], install):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if command is install and done.returncode == 0:
+            return
+    raise GuestsError(
+        f"apt-get cannot install {wanted} ({done.stderr.strip().splitlines()[-1:]}): "
+        "give this host a working Debian package source, or install them by hand"
+    )
+
+
+def require_all() -> None:
+    """Raise GuestsError unless guests can be built and run here; installs missing packages."""
+    require_root()
+    require_packages()
