@@ -78,16 +78,17 @@ def sendmail(module):
     path = module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"])
     output = module.run_command([path, "-d0.1", "-bt"], data="")[1] if path else ""
     version = re.search(r"^Version (\S+)", output, re.MULTILINE)
-    return dict(version=version.group(1) if version else "", hash_maps="NEWDB" in output.split())
+    return dict(version=version.group(1) if version else "", hash_maps=bool(re.search(r"\bNEWDB\b", output)))
 
 
 def dovecot(module):
     """Return the version and the policy server."""
-    path = module.get_bin_path("doveconf")
+    path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
     if not path:
         return dict(version="", auth_policy_server_url="")
     version = module.run_command([path, "--version"])[1].split()
-    url = module.run_command([path, "-h", "auth_policy_server_url"])[1].strip()
+    doveconf = module.get_bin_path("doveconf", required=True)
+    url = module.run_command([doveconf, "-h", "auth_policy_server_url"])[1].strip()
     return dict(version=version[0] if version else "", auth_policy_server_url=url)
 
 

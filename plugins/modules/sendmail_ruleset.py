@@ -108,7 +108,8 @@ from ansible.module_utils.basic import AnsibleModule
 def generated(module, path, content):
     """Return the sendmail.cf that m4 makes of ``content``, as Debian's /etc/mail/Makefile calls it."""
     status, output, errors = module.run_command([module.get_bin_path("m4", required=True), "-"], data=content, binary_data=True)
-    if status != 0:
+    # cf.m4 reports what it does not like on the standard error output and goes on.
+    if status != 0 or errors.strip():
         raise MalformedError(f"{path}: m4 rejects it, the old file is in place: {errors.strip()}")
     return output.encode("utf-8", "surrogateescape")
 
@@ -118,7 +119,7 @@ def check(module, path, content):
     sendmail = module.get_bin_path("sendmail", required=True, opt_dirs=["/usr/sbin", "/usr/lib"])
     if is_mc(path):
         content = generated(module, path, content)
-    with tempfile.NamedTemporaryFile(dir=module.tmpdir, suffix=".cf") as candidate:
+    with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
         candidate.write(content)
         candidate.flush()
         # In address test mode sendmail reads its configuration, says what it does not like, and ends with the input.

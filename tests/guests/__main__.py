@@ -5,6 +5,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 from . import prerequisites, recipe
 from .errors import GuestsError
@@ -18,6 +19,9 @@ def main(words: list[str] | None = None) -> int:
     try:
         prerequisites.require_root()
         return arguments.run(Lab(), arguments) or 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (GuestsError, subprocess.SubprocessError, OSError) as error:
         print(f"guests: {error}", file=sys.stderr)
         return 1
@@ -26,12 +30,14 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _image(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Build images and print where they lie."""
     prerequisites.require_all()
     for release in arguments.release:
         print(ensure_image(lab.state, release))
 
 
 def _up(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Boot guests side by side and print their addresses."""
     lab.up()
     guests = []
     for word in arguments.name:
@@ -46,33 +52,40 @@ def _up(lab: Lab, arguments: argparse.Namespace) -> None:
 
 
 def _run(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Become a command in a guest."""
     _become([*lab.guest_by_name(arguments.name).enter(), *_command(arguments)])
 
 
 def _shell(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Become a login shell in a guest."""
     term = f"TERM={os.environ.get('TERM', 'dumb')}"
     _become([*lab.guest_by_name(arguments.name).enter(), term, "bash", "-l"])
 
 
 def _client(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Make a client and print its addresses."""
     client = lab.up().client(arguments.name, arguments.address)
     print(client.name, *client.addresses)
 
 
 def _client_run(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Become a command with a client's network."""
     _become([*lab.client_by_name(arguments.name).enter(), *_command(arguments)])
 
 
 def _controller(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Become a command in the controller; brings the network up first."""
     lab.up()
     _become([*lab.controller.enter(), *_command(arguments)])
 
 
 def _inventory(lab: Lab, _: argparse.Namespace) -> None:
+    """Print the Ansible inventory."""
     print(lab.inventory(), end="")
 
 
 def _list(lab: Lab, _: argparse.Namespace) -> None:
+    """Print guests, clients and images, one a line."""
     for guest in lab.guests():
         status = "running" if guest.is_running() else "stopped"
         print(f"guest {guest.name} {guest.release} {status} {guest.address4} {guest.address6}")
@@ -84,10 +97,12 @@ def _list(lab: Lab, _: argparse.Namespace) -> None:
 
 
 def _down(lab: Lab, arguments: argparse.Namespace) -> None:
+    """Remove guests and clients."""
     lab.down(arguments.name or None)
 
 
 def _clean(lab: Lab, _: argparse.Namespace) -> None:
+    """Remove everything."""
     lab.clean()
 
 
@@ -114,8 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name, function, words, **options):
-        command = commands.add_parser(name, help=words, description=words, **options)
+    def add(name: str, function: Callable, words: str) -> argparse.ArgumentParser:
+        """Return the parser of the new command NAME, done by FUNCTION and described by WORDS."""
+        command = commands.add_parser(name, help=words, description=words)
         command.set_defaults(run=function)
         return command
 

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A control group of its own for each guest: two systemds in one would stop each other's services."""
 
+import contextlib
+import os
+import signal
+import time
 from pathlib import Path
+
+from .namespace import run_command
 
 SYSTEMD_IS_INIT = Path("/run/systemd/system")
 
@@ -10,7 +16,8 @@ def launch_prefix(name: str) -> list[str]:
     """Return the words that put a command into the scope NAME where systemd runs this host."""
     if not SYSTEMD_IS_INIT.is_dir():
         return []
-    return ["systemd-run", "--quiet", "--scope", "--collect", "--property=Delegate=yes", f"--unit={name}"]
+    options = ["--quiet", "--scope", "--collect", "--property=Delegate=yes", f"--unit={name}"]
+    return ["systemd-run", *options, f"--description=test guest {name}"]
 
 
 def create(name: str) -> list[Path]:
@@ -32,16 +39,35 @@ def create(name: str) -> list[Path]:
 
 
 def remove(name: str) -> None:
-    """Remove the group NAME and the empty groups below it, where there are any."""
-    for top in _hierarchies():
-        group = top / name
-        if group.is_dir():
-            below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
-            for directory in [*below, group]:
-                try:
-                    directory.rmdir()
-                except OSError:
-                    pass
+    """End what still runs in the group NAME, and remove the group.
+
+    A guest outlives its systemd-nspawn when that is killed. The group holds that guest only.
+    """
+    if SYSTEMD_IS_INIT.is_dir():
+        scope = f"{name}.scope"
+        if run_command(["systemctl", "is-active", "--quiet", scope], check=False).returncode == 0:
+            run_command(["systemctl", "kill", "--signal=KILL", scope], check=False)
+            run_command(["systemctl", "stop", scope], check=False)
+        return
+    deadline = time.monotonic() + 3
+    groups = [top / name for top in _hierarchies()]
+    while any([_remove_once(group) for group in groups]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _remove_once(group: Path) -> bool:
+    """Kill what is in GROUP, remove what is empty of it; return whether anything is left."""
+    if not group.is_dir():
+        return False
+    for directory in sorted((path for path in [group, *group.rglob("*")] if path.is_dir()), reverse=True):
+        with contextlib.suppress(OSError):
+            for pid in (directory / "cgroup.procs").read_text(encoding="ascii").split():
+                # 0 stands for a process that cannot be seen from here.
+                if pid != "0":
+                    os.kill(int(pid), signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            directory.rmdir()
+    return group.is_dir()
 
 
 def _hierarchies() -> list[Path]:

@@ -49,8 +49,8 @@ def _build(state: State, release: str, image: Path) -> None:
             built = _bootstrap(release, workplace, log, with_updates=False)
         if not built:
             raise GuestsError(
-                f"mmdebstrap cannot build {release} (is a Debian mirror in reach?); the end of {log}:\n"
-                + "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+                f"mmdebstrap cannot build {release} ({_reason(log)}): check that the package sources of this host "
+                f"can be reached (apt-get update) and carry {release}; everything it said is in {log}"
             )
         (workplace / "root").rename(image)
         _say(release, "done")
@@ -104,6 +104,12 @@ def _bootstrap(release: str, workplace: Path, log: Path, with_updates: bool) -> 
             record.write(line)
             _report(release, line)
     return process.returncode == 0
+
+
+def _reason(log: Path) -> str:
+    """Return the first error line in LOG, or its last line."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line for line in lines if line.startswith(("E:", "Err:"))), lines[-1]).strip()
 
 
 def _report(release: str, line: str) -> None:

@@ -22,7 +22,7 @@ class Lab:
     """What runs below one state directory, started by this process or by another.
 
     As a context manager it brings the network up, and on leaving removes the guests and clients
-    that this object made; the network goes with the last of them.
+    that this object made (not those it found running); the network goes with the last of them.
     """
 
     def __init__(self, directory: str | None = None) -> None:
@@ -89,7 +89,7 @@ class Lab:
                 # Another release is another disk: without its image the old one is not kept.
                 kept = {key: value for key, value in record.items() if not (key == "image" and "release" in changes)}
                 write_record(file, {**defaults, **kept, **changes})
-        if name not in self._made:
+        if name not in self._made and not guest.is_running():
             self._made.append(name)
         return guest
 
@@ -125,8 +125,8 @@ class Lab:
             if not record or record["addresses"] != addresses or not client.namespace.exists():
                 self.network.attach(name, addresses)
                 write_record(file, {"addresses": addresses})
-        if name not in self._made:
-            self._made.append(name)
+                if name not in self._made:
+                    self._made.append(name)
         return client
 
     def guests(self) -> list[Guest]:
@@ -201,7 +201,8 @@ class Lab:
         key = self.state.ssh / "id_ed25519"
         if not key.exists():
             self.state.ssh.mkdir(mode=0o700, parents=True, exist_ok=True)
-            run_command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.state.full_name("key"), "-f", str(key)])
+            comment = self.state.full_name("key")
+            run_command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)])
 
 
 def _check_name(name: str) -> None:

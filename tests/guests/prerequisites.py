@@ -54,9 +54,10 @@ def require_packages() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if command is install and done.returncode == 0:
             return
+    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     raise GuestsError(
-        f"apt-get cannot install {wanted} ({done.stderr.strip().splitlines()[-1:]}): "
-        "give this host a working Debian package source, or install them by hand"
+        f"apt-get cannot install {wanted} ({reason}): give this host a working Debian package source, "
+        "or install them by hand"
     )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes known by their recorded id: never by a name."""
 
+import contextlib
 import os
 import signal
 import time
@@ -36,21 +37,17 @@ def leader_of(nspawn: int) -> int | None:
 
 def send(pid: int, number: signal.Signals) -> None:
     """Send the signal NUMBER to process PID; no error if it is gone."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def wait_until_gone(pid: int, machine: str, timeout: float) -> bool:
     """Wait up to TIMEOUT seconds for the nspawn PID of MACHINE to end; return whether it did."""
     deadline = time.monotonic() + timeout
     while True:
-        try:
-            # It may be a child of this process, and then stays a zombie until it is waited for.
+        # It may be a child of this process, and then stays a zombie until it is waited for.
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         if not is_nspawn_of(pid, machine):
             return True
         if time.monotonic() > deadline:

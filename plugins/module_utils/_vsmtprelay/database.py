@@ -27,7 +27,7 @@ import time
 
 from .edits import Changes
 from .errors import InputOutputError, RelayError, UnreadableError, UnwritableError
-from .hashfile import HashFile
+from .hashfile import HashFile, NoEntries
 from .locks import Patience, QuietFile, SoleWriter
 
 TYPE_CHECKING = False
@@ -82,6 +82,14 @@ class Snapshot:
         with HashFile(self._copy, self.path, writable=True) as entries:
             changes = edit(entries)
         changes.created = not self.exists
+        return changes
+
+    def try_out(self, edit: Edit) -> Changes:
+        """Tell what ``edit`` would change, for one that is not going to be published."""
+        if self.exists:
+            return self.change(edit)
+        changes = edit(NoEntries())
+        changes.created = True
         return changes
 
     def write_to(self, descriptor: int) -> None:
@@ -150,7 +158,7 @@ def change(
     with Snapshot(path, patience) as snapshot:
         if not snapshot.exists and not create:
             return Changes()
-        changes = snapshot.change(edit)
+        changes = snapshot.try_out(edit) if check_only else snapshot.change(edit)
         if check_only or not changes:
             return changes
         try:

@@ -15,10 +15,12 @@ from .entries import old_before, timestamp_of, value_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Union
 
-    from .hashfile import HashFile
+    from .hashfile import HashFile, NoEntries
 
-    Edit = Callable[[HashFile], "Changes"]
+    Entries = Union[HashFile, NoEntries]
+    Edit = Callable[[Entries], "Changes"]
 
 
 class Changes:
@@ -37,7 +39,7 @@ class Changes:
     def __bool__(self) -> bool:
         return self.created or self.count > 0
 
-    def put(self, entries: HashFile, key: bytes, value: bytes) -> None:
+    def put(self, entries: Entries, key: bytes, value: bytes) -> None:
         """Store ``value`` under ``key``, and note it unless that is what was there."""
         before = entries.get(key)
         if before == value:
@@ -49,7 +51,7 @@ class Changes:
         else:
             self.updated[key] = (before, value)
 
-    def remove(self, entries: HashFile, key: bytes) -> bool:
+    def remove(self, entries: Entries, key: bytes) -> bool:
         """Take ``key`` away and note it; tell whether it was there."""
         before = entries.get(key)
         if before is None:
@@ -63,7 +65,7 @@ class Changes:
 def store(values: Mapping[str, int]) -> Edit:
     """Return the edit that gives each key of ``values`` its timestamp (epoch seconds), whatever was there."""
 
-    def edit(entries: HashFile) -> Changes:
+    def edit(entries: Entries) -> Changes:
         changes = Changes()
         for key, timestamp in values.items():
             changes.put(entries, key.encode(), value_of(timestamp))
@@ -79,7 +81,7 @@ def record(logins: Mapping[str, int]) -> Edit:
     nothing, so it gives way.
     """
 
-    def edit(entries: HashFile) -> Changes:
+    def edit(entries: Entries) -> Changes:
         changes = Changes()
         for key, timestamp in logins.items():
             before = entries.get(key.encode())
@@ -101,7 +103,7 @@ def ensure(
     With ``purge`` every entry that is not named is removed.
     """
 
-    def edit(entries: HashFile) -> Changes:
+    def edit(entries: Entries) -> Changes:
         changes = Changes()
         for text, timestamp in wanted.items():
             key = text.encode()
@@ -125,7 +127,7 @@ def ensure(
 def delete(keys: Sequence[str]) -> Edit:
     """Return the edit that takes ``keys`` away. Those that are not there are passed over."""
 
-    def edit(entries: HashFile) -> Changes:
+    def edit(entries: Entries) -> Changes:
         changes = Changes()
         for key in keys:
             changes.remove(entries, key.encode())
@@ -142,7 +144,7 @@ def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
     """
     limit = old_before(now, minutes)
 
-    def edit(entries: HashFile) -> Changes:
+    def edit(entries: Entries) -> Changes:
         changes = Changes()
 
         def is_old(key: bytes, value: bytes) -> bool:

@@ -123,6 +123,28 @@ class HashFile:
         )
 
 
+class NoEntries:
+    """What a database holds that does not exist, for an edit that is only tried: nothing, whatever is put there.
+
+    It needs no binding, which a host may get only together with its database.
+    """
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def put(self, key: bytes, value: bytes) -> None:
+        pass
+
+    def delete(self, key: bytes) -> None:
+        raise KeyError(key)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def delete_where(self, unwanted: Callable[[bytes, bytes], object]) -> None:
+        pass
+
+
 def binding():  # type: ignore[no-untyped-def]
     """Return the Berkeley DB binding: ``berkeleydb``, or ``bsddb3`` by the same author, which distributions package.
 

@@ -4,11 +4,12 @@
 
 """The ruleset that lets a client relay which is listed in relayers.db: the lines of it.
 
-It hangs on Local_Relay_Auth, which the stock check_rcpt calls to decide whether a client may relay because of who it is
-(Rcpt_ok in sendmail's proto.m4). ``$# RELAY`` from there counts as SMTP AUTH does: Local_check_rcpt and the access map's
-checks of recipients come before it and still apply. Whatever else comes back leaves the decision to sendmail's own rules,
-which refuse with 550 what is not local. So the ruleset can only ever say yes, and it says yes in one case alone: a plain
-number was found under the client's address, and it is more recent than the window allows.
+It adds to Rcpt_ok, which the stock check_rcpt calls first (proto.m4 of sendmail 8.15 to 8.18), and stands at its end, where
+only recipients arrive that are not local: whatever becomes of the database, mail to local users never gets to see it. It
+returns RELAY, as an entry ``Connect:... RELAY`` in the access map would: Local_check_rcpt, the access map, black lists and
+all other checks still apply. Whatever else it meets leaves the decision to sendmail's own rules, which refuse with 550. So
+it can only ever say yes, and says it in one case alone: a plain number was found under the client's address, and it is
+more recent than the window allows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ Kvsmtprelay_again hash -o -t {relayers_db}
 Kvsmtprelay_number regex -n -aNUMBER ^0.|[^0-9]|^.{{13}}
 """
 
-# ${time} is no help: sendmail sets it when a session begins (settime() in envelope.c), and a session can be kept open.
+# ${time} is no help: it is the time at which the session began, and after RSET or STARTTLS it is empty (settime() and
+# newenvelope() in envelope.c). date is run only for a client that is listed.
 CLOCK = """\
 Kvsmtprelay_arith arith
 Kvsmtprelay_clock program -o -t /bin/date -u
@@ -55,15 +57,16 @@ RECENT = """\
 R<$-> NUMBER	$: <$1> now $(vsmtprelay_clock +%s $: BAD $)
 R<$-> now $-	$: <$1> $2 $(vsmtprelay_number $2 $: BAD $)
 R<$-> $- NUMBER	$: <$1> limit $(vsmtprelay_arith - $@ $2 $@ {seconds} $: BAD $)
+R<$-> limit BAD	$@ NO
 R<$-> limit $-	$: limit $(vsmtprelay_arith l $@ $2 $@ $1 $: BAD $)
 Rlimit TRUE	$@ RELAY
 R$*	$@ NO
 """
 
 HOOK = """\
-SLocal_Relay_Auth
+SRcpt_ok
 R$*	$: $1 $| $>Vsmtprelay
-R$* $| RELAY	$# RELAY
+R$* $| RELAY	$@ RELAY
 R$* $| $*	$: $1
 """
 
