@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One mail host for all tests here, set up by the playbook as a user would, and clients with addresses of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from guests import Lab
+from support.playbook import play
+
+
+@pytest.fixture(scope="session")
+def lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def untouched_host(lab):
+    """A Debian host with sendmail and Dovecot, and nothing of ours."""
+    guest = lab.guest("mailhost", release="bookworm")
+    lab.boot([guest])
+    return guest
+
+
+class SiteRuns:
+    """The runs of vsmtp.relay.site on the untouched host, in the order in which a careful person makes them."""
+
+    def __init__(self, lab, guest):
+        self.before = fingerprint(guest)
+        self.check = play(lab, "vsmtp.relay.site", "--check", "--diff")
+        self.after_check = fingerprint(guest)
+        self.first = play(lab, "vsmtp.relay.site")
+        self.second = play(lab, "vsmtp.relay.site")
+
+
+def fingerprint(guest):
+    """Return owner, mode and content of all that a role could touch: a line for each file."""
+    command = (
+        "find /etc /usr/local /var/spool/cron -xdev ! -type d -printf '%p %U:%G %m %l\\n' | sort;"
+        "find /etc /usr/local /var/spool/cron -xdev -type f | sort | xargs -d '\\n' sha256sum;"
+        "dpkg-query -W; systemctl list-unit-files --no-legend"
+    )
+    return guest.run(["sh", "-c", command]).stdout
+
+
+@pytest.fixture(scope="session")
+def site_runs(lab, untouched_host):
+    return SiteRuns(lab, untouched_host)
+
+
+@pytest.fixture(scope="session")
+def mail_host(untouched_host, site_runs):
+    """The same host after the playbook."""
+    assert site_runs.first.status == 0, site_runs.first.output
+    return untouched_host
+
+
+@pytest.fixture(scope="session")
+def reader(lab):
+    """A client of somebody who reads mail."""
+    return lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")
+
+
+@pytest.fixture(scope="session")
+def stranger(lab):
+    """A client of somebody who never logs in."""
+    return lab.client("stranger", address4="192.0.2.102", address6="2001:db8:99::102")
+
+
+@pytest.fixture
+def closed_relay(mail_host):
+    """The mail host with nobody listed."""
+    mail_host.run(["vsmtprelay", "expire"])
+    listed = mail_host.run(["vsmtprelay", "dump"]).stdout.split("\n")[1::2]
+    for line in listed:
+        mail_host.run(["vsmtprelay", "delete", line.split()[0]])
+    assert mail_host.run(["vsmtprelay", "dump"]).stdout == ""
+    return mail_host

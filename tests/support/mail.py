@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mail programs with the address of a client of the test bed: one that sends, and one that reads."""
+
+from __future__ import annotations
+
+import imaplib
+import poplib
+import smtplib
+import socket
+import ssl
+
+from guests.client import Client
+
+REMOTE = "somebody@remote.example"
+LOCAL = "alice@example.test"
+SENDER = "sender@example.org"
+
+
+class Smtp(smtplib.SMTP):
+    """An SMTP session from a client's address, greeted and with the sender given."""
+
+    def __init__(self, client: Client, server: str, port: int = 25) -> None:
+        self._client = client
+        super().__init__(server, port, local_hostname="client.example.org", timeout=30)
+        self.ehlo_or_helo_if_needed()
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._client.namespace.connect(host, port, timeout)
+
+    def ask(self, recipient: str) -> tuple[int, str]:
+        """Return the code and the text of the answer to RCPT, in a transaction of its own."""
+        self.rset()
+        code, text = self.mail(SENDER)
+        if code == 250:
+            code, text = self.rcpt(recipient)
+        return code, text.decode()
+
+
+def rcpt(client: Client, server: str, recipient: str = REMOTE) -> tuple[int, str]:
+    """Return the answer to RCPT in a new session."""
+    with Smtp(client, server) as session:
+        return session.ask(recipient)
+
+
+def _tls(connection: socket.socket) -> ssl.SSLSocket:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connection)
+
+
+class _Pop3(poplib.POP3):
+    def __init__(self, client: Client, server: str, port: int) -> None:
+        self._client = client
+        super().__init__(server, port, timeout=30)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        connection = self._client.namespace.connect(self.host, self.port, timeout)
+        return _tls(connection) if self.port == poplib.POP3_SSL_PORT else connection
+
+
+class _Imap4(imaplib.IMAP4):
+    def __init__(self, client: Client, server: str, port: int) -> None:
+        self._client = client
+        super().__init__(server, port, timeout=30)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        connection = self._client.namespace.connect(self.host, self.port, timeout)
+        return _tls(connection) if self.port == imaplib.IMAP4_SSL_PORT else connection
+
+
+def _pop3(client: Client, server: str, port: int, user: str, password: str) -> bool:
+    session = _Pop3(client, server, port)
+    try:
+        session.user(user)
+        session.pass_(password)
+        session.quit()
+    except poplib.error_proto:
+        return False
+    finally:
+        session.close()
+    return True
+
+
+def _imap(client: Client, server: str, port: int, user: str, password: str) -> bool:
+    session = _Imap4(client, server, port)
+    try:
+        session.login(user, password)
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        session.logout()
+    return True
+
+
+PROTOCOLS = {"pop3": (_pop3, 110), "pop3s": (_pop3, 995), "imap": (_imap, 143), "imaps": (_imap, 993)}
+
+
+def log_in(
+    client: Client, server: str, protocol: str = "pop3", user: str = "alice", password: str = "alice-secret"
+) -> bool:
+    """Log in as a mail program does, and tell whether the server said yes."""
+    work, port = PROTOCOLS[protocol]
+    return work(client, server, port, user, password)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the collection's playbooks on the guests, as its users do, from the tarball that they get."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from guests import Lab
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COLLECTIONS = CHECKOUT / ".build" / "collections"
+RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)
+COUNT = re.compile(r"(\w+)=(\d+)")
+
+
+class Run:
+    """What a run of a playbook printed, and what it counted: ``counts[host]["changed"]`` and so on."""
+
+    def __init__(self, process: subprocess.CompletedProcess[str]) -> None:
+        self.status = process.returncode
+        self.output = process.stdout + process.stderr
+        self.counts = {
+            host: {name: int(number) for name, number in COUNT.findall(counts)}
+            for host, counts in RECAP.findall(process.stdout)
+        }
+
+
+def play(lab: Lab, playbook: str, *options: str, timeout: float = 600) -> Run:
+    """Run ``playbook`` (``vsmtp.relay.site`` or the path of a file) over all guests that are up."""
+    inventory = lab.state.directory / "inventory.yml"
+    inventory.write_text(lab.inventory(), encoding="utf-8")
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"--inventory={inventory}", playbook, *options]
+    return Run(lab.controller.run(command, check=False, env=environment, timeout=timeout))
