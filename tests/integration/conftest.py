@@ -7,6 +7,7 @@ import pytest
 
 from guests import Lab
 from support.playbook import play
+from support.throttles import lift_throttles
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,7 @@ def untouched_host(lab):
     """A Debian host with sendmail and Dovecot, and nothing of ours."""
     guest = lab.guest("mailhost", release="bookworm")
     lab.boot([guest])
+    lift_throttles(guest)
     return guest
 
 
