@@ -34,7 +34,7 @@ lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	ruff format --check .
 	mypy
 	yamllint --strict .
-	cd $(BUILD)/ansible_collections/vsmtp/relay && ansible-lint --offline --profile production
+	cd $(BUILD)/ansible_collections/vsmtp/relay && ANSIBLE_COLLECTIONS_PATH=$(BUILD) ansible-lint --offline --profile production
 
 unit: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/unit

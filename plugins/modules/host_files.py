@@ -77,10 +77,16 @@ changed_files:
 import os
 import shutil
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish, for_each, text_diff
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+    ensure_file,
+    ensure_no_file,
+    finish,
+    for_each,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
-from ansible.module_utils.basic import AnsibleModule
 
 
 def install_file(item, check_mode, diff):
@@ -89,18 +95,6 @@ def install_file(item, check_mode, diff):
         raise MalformedError(f"{item['path']}: no content given")
     attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
     return ensure_file(item["path"], item["content"].encode(), attributes, check_mode, diff)
-
-
-def remove_file(item, check_mode, diff):
-    """Remove one file; return whether it was there."""
-    path = item["path"]
-    before = text_file.read(path)
-    if before is None:
-        return False
-    diff.append(text_diff(path, before, None, text_file.attributes_of(path), None))
-    if not check_mode:
-        text_file.remove(path)
-    return True
 
 
 def main():
@@ -125,10 +119,13 @@ def main():
     )
     parameters, diff = module.params, []
     absent = parameters["state"] == "absent"
-    treat = remove_file if absent else install_file
 
     def work(item):
-        return [item["path"]] if treat(item, module.check_mode, diff) else []
+        if absent:
+            changed = ensure_no_file(item["path"], module.check_mode, diff)
+        else:
+            changed = install_file(item, module.check_mode, diff)
+        return [item["path"]] if changed else []
 
     results, failures = for_each(parameters["files"], work)
     changed_files = [path for result in results for path in result]

@@ -107,9 +107,7 @@ def missing_packages(module, packages):
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(packages=dict(type="list", elements="str", default=[])), supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=dict(packages=dict(type="list", elements="str", default=[])), supports_check_mode=True)
     module.run_command_environ_update = dict(LC_ALL="C")
     module.exit_json(
         changed=False,

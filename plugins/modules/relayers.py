@@ -132,14 +132,13 @@ def wanted_entries(path, relayers):
     wanted = {}
     for relayer in relayers:
         try:
-            if not isinstance(relayer, dict):
-                relayer = {"address": relayer}
-            if not isinstance(relayer.get("address"), str) or set(relayer) - {"address", "timestamp"}:
+            entry = relayer if isinstance(relayer, dict) else {"address": relayer}
+            if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp"}:
                 raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp")
-            key, timestamp = key_of(relayer["address"]), relayer.get("timestamp")
+            key, timestamp = key_of(entry["address"]), entry.get("timestamp")
             timestamp = None if timestamp is None else parse_timestamp(str(timestamp))
             if wanted.setdefault(key, timestamp) != timestamp:
-                raise MalformedError(f"{relayer['address']} is named twice with different timestamps")
+                raise MalformedError(f"{entry['address']} is named twice with different timestamps")
         except MalformedError as error:
             raise MalformedError(f"{path}: {error}") from None
     return wanted
@@ -158,9 +157,7 @@ def main():
         argument_spec=dict(
             path=dict(type="path", default="/etc/mail/relayers.db"),
             relayers=entries,
-            databases=dict(
-                type="list", elements="dict", options=dict(path=dict(type="path", required=True), relayers=entries)
-            ),
+            databases=dict(type="list", elements="dict", options=dict(path=dict(type="path", required=True), relayers=entries)),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             purge=dict(type="bool", default=False),
             refresh=dict(type="str", default="never"),

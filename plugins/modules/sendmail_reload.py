@@ -46,9 +46,10 @@ reloaded:
   sample: [/etc/mail/sendmail.cf]
 """
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import sendmail_daemon
-from ansible.module_utils.basic import AnsibleModule
 
 
 def main():

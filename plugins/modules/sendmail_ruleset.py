@@ -93,6 +93,8 @@ files:
 import os
 import tempfile
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish, for_each
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
@@ -102,7 +104,6 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_c
     with_ruleset,
     without_ruleset,
 )
-from ansible.module_utils.basic import AnsibleModule
 
 
 def generated(module, path, content):

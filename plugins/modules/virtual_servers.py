@@ -47,6 +47,11 @@ options:
         type: list
         elements: str
         default: []
+  state:
+    description: Whether the table is to be there. With V(absent) the list is only checked and completed.
+    type: str
+    choices: [present, absent]
+    default: present
   table:
     description: The file to write.
     type: path
@@ -80,11 +85,12 @@ virtual_servers:
       domains: []
 """
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, ensure_no_file, finish
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
-from ansible.module_utils.basic import AnsibleModule
 
 
 def main():
@@ -104,6 +110,7 @@ def main():
                     domains=texts,
                 ),
             ),
+            state=dict(type="str", choices=["present", "absent"], default="present"),
             table=dict(type="path", default=TABLE),
         ),
         supports_check_mode=True,
@@ -111,8 +118,11 @@ def main():
     diff = []
     try:
         servers = VirtualServers.from_list(module.params["virtual_servers"])
-        attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
-        changed = ensure_file(module.params["table"], servers.table().encode(), attributes, module.check_mode, diff)
+        if module.params["state"] == "present":
+            attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
+            changed = ensure_file(module.params["table"], servers.table().encode(), attributes, module.check_mode, diff)
+        else:
+            changed = ensure_no_file(module.params["table"], module.check_mode, diff)
     except RelayError as error:
         module.fail_json(msg=str(error))
     finish(module, changed, [], diff, virtual_servers=[server.as_dict() for server in servers.servers])

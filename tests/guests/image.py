@@ -62,9 +62,7 @@ def _bootstrap(release: str, workplace: Path, log: Path, with_updates: bool) -> 
     """Run mmdebstrap into WORKPLACE/root with all output in LOG; return whether it worked."""
     preferences = workplace / "preferences"
     only = recipe.RELEASE_ONLY.get(release)
-    preferences.write_text(
-        f"Package: {only}\nPin: release n={release}\nPin-Priority: 1001\n" if only else "", encoding="ascii"
-    )
+    preferences.write_text(f"Package: {only}\nPin: release n={release}\nPin-Priority: 1001\n" if only else "", encoding="ascii")
     command = [
         # A mount namespace of its own: an interrupted build leaves no mount behind. And a host name
         # of its own: the packages write it into certificates, keys and sendmail.cf.

@@ -57,9 +57,7 @@ class Lab:
             self.network.up()
         return self
 
-    def guest(
-        self, name: str, release: str | None = None, address4: str | None = None, address6: str | None = None
-    ) -> Guest:
+    def guest(self, name: str, release: str | None = None, address4: str | None = None, address6: str | None = None) -> Guest:
         """Return the guest NAME, recorded but not booted if it is new.
 
         release is that of the guest if it exists, else bookworm. Addresses are given without a

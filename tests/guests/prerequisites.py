@@ -56,8 +56,7 @@ def require_packages() -> None:
             return
     reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     raise GuestsError(
-        f"apt-get cannot install {wanted} ({reason}): give this host a working Debian package source, "
-        "or install them by hand"
+        f"apt-get cannot install {wanted} ({reason}): give this host a working Debian package source, or install them by hand"
     )
 
 

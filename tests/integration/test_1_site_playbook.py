@@ -42,8 +42,7 @@ def test_the_first_run_installs_everything(site_runs, mail_host):
 
 def test_the_database_is_one_that_makemap_could_have_made(mail_host):
     ours, theirs = (
-        mail_host.run(["stat", "-c", "%U:%G %a", path]).stdout
-        for path in ("/etc/mail/relayers.db", "/etc/mail/access.db")
+        mail_host.run(["stat", "-c", "%U:%G %a", path]).stdout for path in ("/etc/mail/relayers.db", "/etc/mail/access.db")
     )
     assert ours == theirs
     assert mail_host.run(["db5.3_verify", "/etc/mail/relayers.db"]).returncode == 0

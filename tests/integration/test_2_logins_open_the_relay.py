@@ -119,7 +119,5 @@ def test_a_report_without_the_secret_is_refused(closed_relay):
         "try: urllib.request.urlopen('http://127.0.0.1:785/dovecot?command=allow', data=report)\n"
         "except urllib.error.HTTPError as error: print(error.code)\n"
     )
-    assert (
-        closed_relay.run(["su", "bob", "-s", "/bin/sh", "-c", f'python3 -c "$(cat)"'], input=script).stdout == "403\n"
-    )
+    assert closed_relay.run(["su", "bob", "-s", "/bin/sh", "-c", 'python3 -c "$(cat)"'], input=script).stdout == "403\n"
     assert closed_relay.run(["vsmtprelay", "dump"]).stdout == ""

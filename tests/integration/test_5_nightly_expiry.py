@@ -21,9 +21,7 @@ def test_cron_expires_what_is_old_and_nothing_else(closed_relay):
     closed_relay.write(COPY, closed_relay.read(SHIPPED).replace("15 3 * * *", "* * * * *"))
     try:
         deadline = time.monotonic() + 150
-        while (
-            "198.51.100.1 " in (dump := closed_relay.run(["vsmtprelay", "dump"]).stdout) and time.monotonic() < deadline
-        ):
+        while "198.51.100.1 " in (dump := closed_relay.run(["vsmtprelay", "dump"]).stdout) and time.monotonic() < deadline:
             time.sleep(0.5)
     finally:
         closed_relay.path(COPY).unlink()

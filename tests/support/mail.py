@@ -96,9 +96,7 @@ def _imap(client: Client, server: str, port: int, user: str, password: str) -> b
 PROTOCOLS = {"pop3": (_pop3, 110), "pop3s": (_pop3, 995), "imap": (_imap, 143), "imaps": (_imap, 993)}
 
 
-def log_in(
-    client: Client, server: str, protocol: str = "pop3", user: str = "alice", password: str = "alice-secret"
-) -> bool:
+def log_in(client: Client, server: str, protocol: str = "pop3", user: str = "alice", password: str = "alice-secret") -> bool:
     """Log in as a mail program does, and tell whether the server said yes."""
     work, port = PROTOCOLS[protocol]
     return work(client, server, port, user, password)

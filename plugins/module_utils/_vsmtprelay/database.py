@@ -128,8 +128,7 @@ class Snapshot:
             raise UnreadableError(f"{self.path}: is not a regular file, so not a database; check the path")
         if status.st_size == 0:
             raise UnreadableError(
-                f"{self.path}: is an empty file, not a Berkeley DB; remove it, "
-                "then vsmtprelay add or makemap creates a new one"
+                f"{self.path}: is an empty file, not a Berkeley DB; remove it, then vsmtprelay add or makemap creates a new one"
             )
 
 
@@ -141,9 +140,7 @@ def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
     return Snapshot(os.path.realpath(path), Patience(lock_seconds))
 
 
-def change(
-    path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only: bool = False, create: bool = True
-) -> Changes:
+def change(path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only: bool = False, create: bool = True) -> Changes:
     """Apply ``edit`` to the database at ``path``, on the disk when this returns, and tell what changed.
 
     A database that does not exist is created, also for an edit that leaves it empty; without ``create`` it is taken as

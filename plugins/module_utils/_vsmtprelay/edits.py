@@ -93,9 +93,7 @@ def record(logins: Mapping[str, int]) -> Edit:
     return edit
 
 
-def ensure(
-    wanted: Mapping[str, int | None], now: int, refresh_after: int | None = None, purge: bool = False
-) -> Edit:
+def ensure(wanted: Mapping[str, int | None], now: int, refresh_after: int | None = None, purge: bool = False) -> Edit:
     """Return the edit that makes sure of the entries in ``wanted``: key → epoch seconds, or None for any time.
 
     A key without a timestamp that is not there is stamped ``now``. One that is there stays as it is, unless
@@ -107,14 +105,10 @@ def ensure(
         changes = Changes()
         for text, timestamp in wanted.items():
             key = text.encode()
-            if timestamp is None:
-                before = entries.get(key)
-                if before is not None:
-                    stamped = timestamp_of(before)
-                    if refresh_after is None or (stamped is not None and now - stamped <= refresh_after):
-                        continue
-                timestamp = now
-            changes.put(entries, key, value_of(timestamp))
+            if timestamp is not None:
+                changes.put(entries, key, value_of(timestamp))
+            elif _needs_renewal(entries.get(key), now, refresh_after):
+                changes.put(entries, key, value_of(now))
         if purge:
             named = {text.encode() for text in wanted}
             for key in [key for key, unused in entries.items() if key not in named]:
@@ -122,6 +116,15 @@ def ensure(
         return changes
 
     return edit
+
+
+def _needs_renewal(value: bytes | None, now: int, refresh_after: int | None) -> bool:
+    if value is None:
+        return True
+    if refresh_after is None:
+        return False
+    timestamp = timestamp_of(value)
+    return timestamp is None or now - timestamp > refresh_after
 
 
 def delete(keys: Sequence[str]) -> Edit:

@@ -71,9 +71,7 @@ class QuietFile:
     def __enter__(self) -> QuietFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self.descriptor)
 
     def release(self) -> None:
@@ -128,9 +126,7 @@ class SoleWriter:
     def __enter__(self) -> SoleWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Remove the temporary file, where it has not become the database, and let the next writer in."""
         if self._still_ours():
             os.unlink(self.path)

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
     sockets = [socket.socket(fileno=descriptor) for descriptor in daemon.listen_fds()]
     if not sockets:
-        parser.exit(64, "vsmtprelay-recorder: no socket to listen on: start it with systemctl start vsmtprelay-recorder.socket\n")
+        parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
     asyncio.run(_serve(recorder, sockets))
     return 0
 

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
-import grp
 import tempfile
 
 from .errors import MalformedError, UnreadableError, UnwritableError
@@ -31,8 +31,11 @@ class Attributes:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Attributes) and (self.uid, self.gid, self.mode) == (other.uid, other.gid, other.mode)
 
+    def __hash__(self) -> int:
+        return hash((self.uid, self.gid, self.mode))
+
     def __str__(self) -> str:
-        return f"owner {_name(pwd.getpwuid, self.uid)}, group {_name(grp.getgrgid, self.gid)}, mode {self.mode:04o}"
+        return f"owner {_user(self.uid)}, group {_group(self.gid)}, mode {self.mode:04o}"
 
     @classmethod
     def named(cls, owner: str, group: str, mode: str) -> Attributes:
@@ -65,9 +68,7 @@ def read(path: str) -> bytes | None:
         raise UnreadableError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
 
 
-def replace(
-    path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None = None
-) -> None:
+def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None = None) -> None:
     """Put ``content`` in the place of the file at ``path``, through a temporary file beside it, flushed to the disk.
 
     ``check`` is called with the path of the temporary file; what it raises keeps the old file in place. Symbolic links
@@ -115,8 +116,15 @@ def remove(path: str) -> None:
         raise UnwritableError(f"{path}: cannot be removed: {error.strerror}; check the directory") from None
 
 
-def _name(look_up: Callable[[int], tuple[str, ...]], number: int) -> str:
+def _user(uid: int) -> str:
     try:
-        return look_up(number)[0]
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(number)
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

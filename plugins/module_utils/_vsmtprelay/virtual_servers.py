@@ -118,7 +118,9 @@ class VirtualServers:
                 continue
             fields = line.split("\t")
             if len(fields) != len(FIELDS):
-                raise MalformedError(f"{path}: line {number} has {len(fields)} fields instead of {len(FIELDS)}; run the role again")
+                raise MalformedError(
+                    f"{path}: line {number} has {len(fields)} fields instead of {len(FIELDS)}; run the role again"
+                )
             name, root, relayers_db, sendmail_cf, addresses, domains = fields
             servers.append(VirtualServer(name, root, relayers_db, sendmail_cf, _split(addresses), _split(domains)))
         return cls(servers)
@@ -136,7 +138,9 @@ class VirtualServers:
         try:
             return self._by_name[name]
         except KeyError:
-            raise MalformedError(f"no virtual server {name!r} on this host; there are: {', '.join(self._by_name)}") from None
+            raise MalformedError(
+                f"no virtual server {name!r} on this host; there are: {', '.join(server.name for server in self.servers)}"
+            ) from None
 
     def of_home(self, home: str) -> VirtualServer:
         """Return the server whose root is the directory ``home``, else the host's only one, else its default.

@@ -1,0 +1,69 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: virtual_servers_info
+short_description: Tell which virtual servers a host has
+version_added: 0.1.0
+description:
+  - Returns the virtual servers as the role has told them to the host, with all their paths.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+extends_documentation_fragment:
+  - vsmtp.relay.attributes.info
+options:
+  table:
+    description: The table to read. The role writes it.
+    type: path
+    default: /etc/vsmtprelay/virtual_servers
+seealso:
+  - module: vsmtp.relay.virtual_servers
+"""
+
+EXAMPLES = r"""
+- name: See which databases there are
+  vsmtp.relay.virtual_servers_info:
+  register: vsmtprelay_servers
+
+- name: Read them all
+  vsmtp.relay.relayers_info:
+    paths: "{{ vsmtprelay_servers.virtual_servers | map(attribute='relayers_db') }}"
+"""
+
+RETURN = r"""
+virtual_servers:
+  description: The servers with all their paths.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: example.org
+      root: /srv/example.org
+      relayers_db: /srv/example.org/etc/relayers.db
+      sendmail_cf: /srv/example.org/etc/sendmail.cf
+      addresses: [192.0.2.10]
+      domains: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
+
+
+def main():
+    module = AnsibleModule(argument_spec=dict(table=dict(type="path", default=TABLE)), supports_check_mode=True)
+    try:
+        servers = VirtualServers.from_table(module.params["table"])
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+    finish(module, False, [], virtual_servers=[server.as_dict() for server in servers.servers])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Databases as the native tools of Berkeley DB make and see them, and processes that stand in each other's way."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+NOBODY = 65534
+
+
+class NativeDatabase:
+    """A hash file that is written with db5.3_load and read with db5.3_dump."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    @property
+    def exists(self):
+        return os.path.exists(self.path)
+
+    @property
+    def content(self):
+        return Path(self.path).read_bytes()
+
+    def fill(self, entries, *options):
+        """Write ``entries``: text → text or number; a NUL is written \\0."""
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        text = "".join(f"{key}\n{value}\n" for key, value in entries.items()).replace("\0", "\\00")
+        command = ["db5.3_load", *options, "-T", "-t", "hash", self.path]
+        subprocess.run(command, input=text, text=True, check=True)
+        return self
+
+    def entries(self):
+        """Return text → text, as db5.3_dump prints them, after db5.3_verify found the file sound."""
+        subprocess.run(["db5.3_verify", "-q", self.path], check=True)
+        dump = subprocess.run(["db5.3_dump", "-p", self.path], capture_output=True, text=True, check=True).stdout
+        lines = re.search(r"HEADER=END\n(.*)DATA=END", dump, re.DOTALL).group(1).splitlines()
+        return {key[1:]: value[1:] for key, value in zip(lines[::2], lines[1::2])}
+
+    def damage(self):
+        """Write over the middle of the file."""
+        content = bytearray(self.content)
+        content[0:512] = b"\xa5" * 512
+        Path(self.path).write_bytes(content)
+        return self
+
+
+@pytest.fixture
+def native_database(tmp_path):
+    """Return the NativeDatabase of a name below the test's own directory."""
+    return lambda name: NativeDatabase(tmp_path / name)
+
+
+@pytest.fixture
+def relayers_db(native_database):
+    """Return a database that does not exist yet, in a directory that does."""
+    database = native_database("etc/relayers.db")
+    os.makedirs(os.path.dirname(database.path))
+    return database
+
+
+@pytest.fixture
+def public_directory():
+    """Yield a directory that every user can enter, unlike tmp_path."""
+    path = tempfile.mkdtemp(prefix="vsmtprelay-test-")
+    os.chmod(path, 0o755)
+    yield Path(path)
+    shutil.rmtree(path)
+
+
+class Child:
+    """A forked process that runs ``work`` and hands back what it returned or raised."""
+
+    def __init__(self, work):
+        reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(reader)
+                try:
+                    outcome = (True, work())
+                except Exception as error:  # to be raised again in the test
+                    outcome = (False, error)
+                with open(writer, "wb") as pipe:
+                    pickle.dump(outcome, pipe)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        self._reader = reader
+
+    def result(self):
+        """Wait for the process; return what ``work`` returned, or raise what it raised."""
+        with open(self._reader, "rb") as pipe:
+            pickled = pipe.read()
+        status = os.waitpid(self.pid, 0)[1]
+        assert pickled, f"the child ended with {status}"
+        fine, value = pickle.loads(pickled)
+        if fine:
+            return value
+        raise value
+
+
+@pytest.fixture
+def child():
+    """Return what starts a Child."""
+    return Child
+
+
+@pytest.fixture
+def as_nobody():
+    """Return what runs a function in a process of the user nobody, and returns or raises what it did."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+
+    def run(work):
+        def unprivileged():
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            return work()
+
+        return Child(unprivileged).result()
+
+    return run
+
+
+class Holder:
+    """A process that holds something, from the moment at which it is started until it is told to let go."""
+
+    def __init__(self, take):
+        ready_reader, ready_writer = os.pipe()
+        go_reader, self._go_writer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                os.close(self._go_writer)
+                held = take()
+                os.write(ready_writer, b".")
+                os.read(go_reader, 1)
+                del held
+            finally:
+                os._exit(0)
+        os.close(ready_writer)
+        os.close(go_reader)
+        assert os.read(ready_reader, 1) == b".", "the holder could not take what it was to hold"
+        os.close(ready_reader)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.let_go()
+
+    def let_go(self):
+        """End the process, if it still runs."""
+        if self._pid:
+            os.close(self._go_writer)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
+
+@pytest.fixture
+def holder():
+    """Return what starts a Holder; those that are left are ended with the test."""
+    started = []
+
+    def start(take):
+        started.append(Holder(take))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.let_go()
+
+
+@pytest.fixture
+def eventually():
+    """Return what waits until a condition holds, and fails after some seconds."""
+
+    def wait(condition, seconds=10):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it never came to be"
+            time.sleep(0.01)
+
+    return wait

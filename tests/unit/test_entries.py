@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One entry: its timestamp, its age, and the two lines in which it is shown."""
+
+from __future__ import annotations
+
+import calendar
+import time
+
+import pytest
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import entries
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("906502527", 906502527), ("253402300799", 253402300799)])
+def test_a_timestamp_is_epoch_seconds_in_digits(text, seconds):
+    assert entries.parse_timestamp(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "+1", "1.5", "1e9", "0x10", " 1", "1 ", "1_000", "now", "١", "²", "253402300800", "9" * 5000]
+)
+def test_what_is_not_a_timestamp_is_refused_with_its_text(text):
+    with pytest.raises(MalformedError) as failure:
+        entries.parse_timestamp(text)
+    assert repr(text) in str(failure.value)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "1h", " 1", "²", "9" * 19])
+def test_what_is_not_a_number_of_minutes_is_refused(text):
+    with pytest.raises(MalformedError, match="is not a number of minutes"):
+        entries.parse_minutes(text)
+
+
+@pytest.mark.parametrize(("text", "minutes"), [("0", 0), ("1440", 1440), ("0060", 60), ("9" * 18, 10**18 - 1)])
+def test_minutes_are_digits(text, minutes):
+    assert entries.parse_minutes(text) == minutes
+
+
+@pytest.mark.parametrize(
+    ("value", "timestamp"),
+    [(b"906502527", 906502527), (b"906502527\0", 906502527), (b"0", 0), (b"253402300799", 253402300799)],
+)
+def test_a_stored_value_is_ascii_epoch_seconds_with_or_without_a_nul(value, timestamp):
+    assert entries.timestamp_of(value) == timestamp
+
+
+@pytest.mark.parametrize("value", [b"", b"\0", b"RELAY", b"OK", b"-5", b"1 ", b"1\0\0", b"\xb2", b"1.5", b"9" * 400])
+def test_a_stored_value_that_is_no_number_is_no_timestamp(value):
+    assert entries.timestamp_of(value) is None
+
+
+@given(st.integers(0, entries.LAST_TIMESTAMP))
+def test_a_timestamp_is_read_back_as_it_was_stored(timestamp):
+    assert entries.timestamp_of(entries.value_of(timestamp)) == timestamp
+
+
+@pytest.mark.parametrize(("minutes", "limit"), [(0, 1000000), (1, 999940), (1440, 913600), (20000, -200000)])
+def test_old_is_what_has_the_age_or_more(minutes, limit):
+    assert entries.old_before(1000000, minutes) == limit
+
+
+@pytest.mark.parametrize(
+    ("value", "when"),
+    [
+        (b"906502527", b"Tue Sep 22 22:15:27 1998"),
+        (b"0", b"Thu Jan  1 00:00:00 1970"),
+        (b"1709164800", b"Thu Feb 29 00:00:00 2024"),
+        (b"253402300799", b"Fri Dec 31 23:59:59 9999"),
+        (b"253402300800", b"not a timestamp"),
+        (b"RELAY", b"not a timestamp"),
+    ],
+)
+def test_an_entry_is_shown_as_a_comment_with_the_time_in_utc_and_a_makemap_line(value, when):
+    assert entries.lines_of(b"10.11.12.13", value) == b"# timestamp (UTC): %s\n10.11.12.13 %s\n" % (when, value)
+
+
+def test_the_time_zone_of_the_caller_does_not_matter(monkeypatch):
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert b"Tue Sep 22 22:15:27 1998" in entries.lines_of(b"10.11.12.13", b"906502527")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_nul_that_makemap_adds_with_its_option_n_is_not_shown():
+    assert entries.lines_of(b"10.1.2.3\0", b"0\0") == b"# timestamp (UTC): Thu Jan  1 00:00:00 1970\n10.1.2.3 0\n"
+
+
+@given(st.integers(0, entries.LAST_TIMESTAMP))
+def test_the_comment_tells_the_time_of_the_entry(timestamp):
+    comment = entries.lines_of(b"10.1.2.3", b"%d" % timestamp).splitlines()[0].decode()
+    shown = time.strptime(comment[len("# timestamp (UTC): ") :], "%a %b %d %H:%M:%S %Y")
+    assert calendar.timegm(shown) == timestamp
+
+
+@given(st.binary(max_size=60))
+def test_any_stored_bytes_can_be_shown(stored):
+    assert isinstance(entries.text_of(stored), str)
+    assert entries.lines_of(stored, stored).endswith(b"\n")
+
+
+@pytest.mark.parametrize(("stored", "text"), [(b"10.1.2.3\0", "10.1.2.3"), (b"\xff", "\\xff"), ("ü".encode(), "ü")])
+def test_text_for_people_has_no_nul_at_its_end_and_no_broken_bytes(stored, text):
+    assert entries.text_of(stored) == text

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks: towards makemap in all its versions, and among our own writers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import stat
+import time
+
+import pytest
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, QuietFile, SoleWriter
+
+
+def flock(path):
+    """Lock as makemap 8.17 does."""
+    file = open(path, "rb")  # noqa: SIM115
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def record_lock(path):
+    """Lock as makemap 8.15 does."""
+    file = open(path, "r+b")  # noqa: SIM115
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    return file
+
+
+def open_for_writing(path):
+    """Be in the state of makemap 8.15 after libdb disarmed its lock."""
+    return open(path, "r+b")
+
+
+def shared_flock(path):
+    """Lock as a sendmail does that opens the map."""
+    file = open(path, "rb")  # noqa: SIM115
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+def quiet(path, exclusive, seconds=0.0):
+    with QuietFile(path, exclusive, Patience(seconds)):
+        return True
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("lock", [flock, record_lock, open_for_writing])
+def test_a_file_that_another_process_may_be_writing_is_busy_until_it_lets_go(relayers_db, holder, lock, exclusive):
+    relayers_db.fill({})
+    with holder(lambda: lock(relayers_db.path)), pytest.raises(BusyError) as failure:
+        quiet(relayers_db.path, exclusive)
+    assert relayers_db.path in str(failure.value)
+    assert quiet(relayers_db.path, exclusive)
+
+
+def test_a_sendmail_that_opens_the_map_keeps_only_the_replacement_waiting(relayers_db, holder):
+    relayers_db.fill({})
+    with holder(lambda: shared_flock(relayers_db.path)):
+        assert quiet(relayers_db.path, exclusive=False)
+        with pytest.raises(BusyError):
+            quiet(relayers_db.path, exclusive=True)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_sendmail_that_has_the_map_open_keeps_nobody_waiting(relayers_db, holder, exclusive):
+    relayers_db.fill({})
+    with holder(lambda: open(relayers_db.path, "rb")):
+        assert quiet(relayers_db.path, exclusive)
+
+
+@pytest.mark.parametrize("lock", [flock, record_lock, open_for_writing])
+def test_a_change_waits_for_makemap_and_then_goes_on(relayers_db, holder, child, lock, eventually):
+    relayers_db.fill({"10.0.0.9": 7})
+    makemap = holder(lambda: lock(relayers_db.path))
+    writer = child(lambda: database.change(relayers_db.path, edits.store({"10.0.0.1": 5}), lock_seconds=20).count)
+    # It waits: its copy of the file is opened and closed again and again, and nothing is there beside the database.
+    eventually(lambda: os.path.exists(f"/proc/{writer.pid}/wchan"))
+    assert os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    makemap.let_go()
+    assert writer.result() == 1
+    assert relayers_db.entries() == {"10.0.0.9": "7", "10.0.0.1": "5"}
+
+
+def test_a_program_that_opens_the_file_while_we_hold_it_does_not_end_our_process(relayers_db, child):
+    relayers_db.fill({})
+
+    def hold_and_be_disturbed():
+        with QuietFile(relayers_db.path, True, Patience(0)) as quiet_file:
+            try:
+                os.close(os.open(relayers_db.path, os.O_RDWR | os.O_NONBLOCK))
+            except BlockingIOError:
+                blocked = True
+            quiet_file.release()
+        return blocked
+
+    assert child(hold_and_be_disturbed).result() is True
+
+
+def test_what_is_released_can_be_written_by_others(relayers_db, child):
+    relayers_db.fill({})
+
+    def write():
+        with open(relayers_db.path, "r+b", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+
+    with QuietFile(relayers_db.path, True, Patience(0)) as quiet_file:
+        with pytest.raises(BlockingIOError):
+            child(write).result()
+        quiet_file.release()
+        assert child(write).result()
+
+
+def test_patience_ends_after_its_time_and_names_who_holds_what():
+    patience = Patience(0.1)
+    start = time.monotonic()
+    with pytest.raises(BusyError, match=r"/etc/x: somebody for more than 0\.1 seconds.*fuser -v /etc/x"):
+        while True:
+            patience.wait("/etc/x", "somebody")
+    assert 0.1 <= time.monotonic() - start < 1
+
+
+def test_there_is_one_writer_at_a_time(relayers_db, child):
+    def write():
+        with SoleWriter(relayers_db.path, Patience(0)):
+            return True
+
+    with SoleWriter(relayers_db.path, Patience(0)):
+        with pytest.raises(BusyError, match="another vsmtprelay or recorder is changing it"):
+            child(write).result()
+    assert child(write).result()
+
+
+def test_writers_of_different_databases_do_not_meet(relayers_db, native_database):
+    with (
+        SoleWriter(relayers_db.path, Patience(0)) as one,
+        SoleWriter(native_database("etc/other.db").path, Patience(0)) as other,
+    ):
+        assert one.path != other.path
+
+
+def test_the_temporary_file_is_private_and_gone_afterwards(relayers_db):
+    with SoleWriter(relayers_db.path, Patience(0)) as writer:
+        assert stat.S_IMODE(os.stat(writer.path).st_mode) == 0o600
+    assert os.listdir(os.path.dirname(relayers_db.path)) == []
+
+
+def test_what_a_killed_writer_left_is_taken_over(relayers_db, holder):
+    def half_done():
+        writer = SoleWriter(relayers_db.path, Patience(0))
+        os.write(writer.descriptor, b"half")
+        return writer
+
+    writer = holder(half_done)
+    os.kill(writer._pid, signal.SIGKILL)
+    writer.let_go()
+    assert len(os.listdir(os.path.dirname(relayers_db.path))) == 1
+    with SoleWriter(relayers_db.path, Patience(5)) as successor:
+        assert os.fstat(successor.descriptor).st_size == 0
+    assert os.listdir(os.path.dirname(relayers_db.path)) == []
+
+
+def left_given_away(path):
+    path.write_bytes(b"x")
+    os.chown(path, 1234, 5678)
+
+
+def left_linked(path):
+    path.write_bytes(b"x")
+    os.link(path, path.with_name("the database"))
+
+
+@pytest.mark.parametrize(
+    "leave", [pytest.param(left_given_away, marks=pytest.mark.skipif(os.geteuid(), reason="needs root")), left_linked, os.mkfifo]
+)
+def test_what_is_not_ours_alone_is_replaced_and_not_written_to(tmp_path, leave):
+    left = tmp_path / ".relayers.db.vsmtprelay"
+    leave(left)
+    inode = os.lstat(left).st_ino
+    with SoleWriter(str(tmp_path / "relayers.db"), Patience(1)) as writer:
+        assert os.fstat(writer.descriptor).st_ino != inode or not stat.S_ISFIFO(os.fstat(writer.descriptor).st_mode)
+        assert os.fstat(writer.descriptor).st_uid == os.geteuid()
+    if leave is left_linked:
+        assert (tmp_path / "the database").read_bytes() == b"x"
+
+
+def test_a_symbolic_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / ".relayers.db.vsmtprelay").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match="symbolic links"):
+        SoleWriter(str(tmp_path / "relayers.db"), Patience(0))
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+def test_a_user_who_can_only_read_cannot_keep_the_writers_waiting(public_directory, as_nobody, holder):
+    """No lock that any local user could take on the directory or the database stops a change for good."""
+    path = str(public_directory / "relayers.db")
+    database.change(path, edits.store({}))
+    os.chmod(path, 0o600)
+
+    def lock_the_directory():
+        os.setuid(65534)
+        directory = os.open(public_directory, os.O_RDONLY)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        return directory
+
+    with pytest.raises(PermissionError):
+        as_nobody(lambda: os.open(f"{public_directory}/.relayers.db.vsmtprelay", os.O_RDWR | os.O_CREAT))
+    with holder(lock_the_directory):
+        assert database.change(path, edits.store({"10.0.0.1": 5}), lock_seconds=0)
+
+
+def test_a_file_that_another_user_left_in_the_place_of_the_lock_is_waited_for(public_directory, as_nobody):
+    path = str(public_directory / "relayers.db")
+    os.chmod(public_directory, 0o777)
+    with SoleWriter(path, Patience(0)), pytest.raises(BusyError):
+        as_nobody(lambda: SoleWriter(path, Patience(0.05)))
