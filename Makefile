@@ -23,7 +23,7 @@ help:
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection
-	@python -m tests.demo
+	@PYTHONPATH=tests python -m demo
 
 test: test-fast molecule guests-tests
 

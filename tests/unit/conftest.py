@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import re
@@ -133,6 +134,18 @@ def as_nobody():
     return run
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """Yield a directory on a file system of 128 KiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
 class Holder:
     """A process that holds something, from the moment at which it is started until it is told to let go."""
 
@@ -142,7 +155,6 @@ class Holder:
         self._pid = os.fork()
         if self._pid == 0:
             try:
-                os.close(self._go_writer)
                 held = take()
                 os.write(ready_writer, b".")
                 os.read(go_reader, 1)
@@ -163,6 +175,9 @@ class Holder:
     def let_go(self):
         """End the process, if it still runs."""
         if self._pid:
+            # Processes that were started later hold this end of the pipe as well: to close it would not be enough.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._go_writer, b".")
             os.close(self._go_writer)
             os.waitpid(self._pid, 0)
             self._pid = 0
