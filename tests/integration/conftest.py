@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from guests import Lab
+from support.fingerprint import fingerprint
 from support.playbook import play
 from support.throttles import lift_throttles
 
@@ -34,16 +35,6 @@ class SiteRuns:
         self.after_check = fingerprint(guest)
         self.first = play(lab, "vsmtp.relay.site")
         self.second = play(lab, "vsmtp.relay.site")
-
-
-def fingerprint(guest):
-    """Return owner, mode and content of all that a role could touch: a line for each file."""
-    command = (
-        "find /etc /usr/local /var/spool/cron -xdev ! -type d -printf '%p %U:%G %m %l\\n' | sort;"
-        "find /etc /usr/local /var/spool/cron -xdev -type f | sort | xargs -d '\\n' sha256sum;"
-        "dpkg-query -W; systemctl list-unit-files --no-legend"
-    )
-    return guest.run(["sh", "-c", command]).stdout
 
 
 @pytest.fixture(scope="session")
