@@ -7,8 +7,6 @@
 SHELL := /bin/bash
 BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/venv
-GUESTS := PYTHONPATH=tests $(VENV)/bin/python -m guests
-TARBALL := $(BUILD)/vsmtp-relay.tar.gz
 SOURCES := $(shell git ls-files -- galaxy.yml README.md LICENSE meta plugins roles playbooks docs changelogs 2>/dev/null)
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -44,6 +42,11 @@ guests-tests: $(VENV)/ready collection
 
 molecule: $(VENV)/ready collection
 	cd extensions && molecule test --all
+
+.PHONY: shell
+# A shell in which pytest, ansible-playbook, molecule and python -m guests find everything.
+shell: $(VENV)/ready collection
+	@PYTHONPATH=tests $(SHELL)
 
 .PHONY: collection
 # The tarball that users get, installed as users install it: nothing is tested from the checkout that a user would not have.

@@ -58,9 +58,7 @@ def shell(tmp_path):
 
     def shell(line, *arguments):
         program = [sys.executable, "-c", PROGRAM.format(sys.path), str(tmp_path / "no table"), *map(str, arguments)]
-        return subprocess.run(
-            ["bash", "-c", line, "bash", *program], capture_output=True, text=True, check=False, timeout=30
-        )
+        return subprocess.run(["bash", "-c", line, "bash", *program], capture_output=True, text=True, check=False, timeout=30)
 
     return shell
 
@@ -223,9 +221,7 @@ def listed(output):
     ("arguments", "old"),
     [([], {A, B, "now"}), (["0"], {A, B, "now"}), (["1"], {A, B}), (["2"], {A}), (["3"], set()), (["9" * 18], set())],
 )
-def test_list_shows_and_expire_removes_what_is_n_minutes_old_or_older_and_never_the_future(
-    run, relayers_db, arguments, old
-):
+def test_list_shows_and_expire_removes_what_is_n_minutes_old_or_older_and_never_the_future(run, relayers_db, arguments, old):
     entries = {A: NOW - 120, B: NOW - 60, "now": NOW, C: NOW + 1, "word": "RELAY"}
     relayers_db.fill(entries)
     status, output, errors = run("--database", relayers_db.path, "list", *arguments)
@@ -305,9 +301,7 @@ def test_a_database_that_others_keep_locked_is_a_temporary_failure(run, relayers
 
 
 @pytest.mark.parametrize(("words", "status"), [(["add", B], 73), (["delete", A], 73), (["expire"], 73), (["list"], 0)])
-def test_who_may_read_but_not_write_can_list_and_nothing_else(
-    public_directory, native_database, as_nobody, words, status
-):
+def test_who_may_read_but_not_write_can_list_and_nothing_else(public_directory, native_database, as_nobody, words, status):
     relayers_db = native_database(public_directory / "relayers.db").fill({A: 5})
     os.chmod(relayers_db.path, 0o644)
     assert as_nobody(lambda: command.main(["--database", relayers_db.path, *words])) == status

@@ -175,7 +175,8 @@ def left_linked(path):
 
 
 @pytest.mark.parametrize(
-    "leave", [pytest.param(left_given_away, marks=pytest.mark.skipif(os.geteuid(), reason="needs root")), left_linked, os.mkfifo]
+    "leave",
+    [pytest.param(left_given_away, marks=pytest.mark.skipif(os.geteuid(), reason="needs root")), left_linked, os.mkfifo],
 )
 def test_what_is_not_ours_alone_is_replaced_and_not_written_to(tmp_path, leave):
     left = tmp_path / ".relayers.db.vsmtprelay"
