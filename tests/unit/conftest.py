@@ -45,7 +45,7 @@ class NativeDatabase:
         subprocess.run(["db5.3_verify", "-q", self.path], check=True)
         dump = subprocess.run(["db5.3_dump", "-p", self.path], capture_output=True, text=True, check=True).stdout
         lines = re.search(r"HEADER=END\n(.*)DATA=END", dump, re.DOTALL).group(1).splitlines()
-        return {key[1:]: value[1:] for key, value in zip(lines[::2], lines[1::2])}
+        return {key[1:]: value[1:] for key, value in zip(lines[::2], lines[1::2], strict=True)}
 
     def damage(self):
         """Write over the middle of the file."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import LOOPBACK, Networks, key_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import LOOPBACK, Networks, key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 DOCUMENTED = "ipv6:2001:db8:0:0:0:0:0:5"
 

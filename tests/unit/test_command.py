@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import __version__, command, database, edits
 
 USAGE = """\

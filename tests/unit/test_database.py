@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
     BusyError,

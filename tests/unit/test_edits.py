@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 
 NOW = 1_700_000_000
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
@@ -52,7 +53,7 @@ def test_an_entry_in_the_future_is_never_shortened_by_a_login(relayers_db, befor
     assert bool(changes) == (before != stored)
 
 
-@pytest.mark.parametrize("value", ["1700000000000", "0999999999999", "253402300800", "099999999999"])
+@pytest.mark.parametrize("value", ["1700000000000", "0999999999999", "099999999999"])
 @pytest.mark.xfail(
     strict=True,
     reason="timestamp_of() takes for a time in the future what the ruleset takes for no number, so that the client's "

@@ -7,10 +7,11 @@ import calendar
 import time
 
 import pytest
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import entries
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import entries
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("906502527", 906502527), ("253402300799", 253402300799)])

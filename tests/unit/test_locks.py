@@ -10,6 +10,7 @@ import stat
 import time
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, QuietFile, SoleWriter
@@ -118,9 +119,13 @@ def test_what_is_released_can_be_written_by_others(relayers_db, child):
 def test_patience_ends_after_its_time_and_names_who_holds_what():
     patience = Patience(0.1)
     start = time.monotonic()
-    with pytest.raises(BusyError, match=r"/etc/x: somebody for more than 0\.1 seconds.*fuser -v /etc/x"):
+
+    def wait_for_ever():
         while True:
             patience.wait("/etc/x", "somebody")
+
+    with pytest.raises(BusyError, match=r"/etc/x: somebody for more than 0\.1 seconds.*fuser -v /etc/x"):
+        wait_for_ever()
     assert 0.1 <= time.monotonic() - start < 1
 
 
@@ -129,9 +134,9 @@ def test_there_is_one_writer_at_a_time(relayers_db, child):
         with SoleWriter(relayers_db.path, Patience(0)):
             return True
 
-    with SoleWriter(relayers_db.path, Patience(0)):
-        with pytest.raises(BusyError, match="another vsmtprelay or recorder is changing it"):
-            child(write).result()
+    busy = pytest.raises(BusyError, match="another vsmtprelay or recorder is changing it")
+    with SoleWriter(relayers_db.path, Patience(0)), busy:
+        child(write).result()
     assert child(write).result()
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.login import LoginReader, NotRecorded
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.login import LoginReader, NotRecorded
 
 REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": "me@Example.org", "domain": "Example.org"}
 

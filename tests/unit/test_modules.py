@@ -29,9 +29,9 @@ def run(capfd):
 
     def run(name, check=False, **arguments):
         module = importlib.import_module(f"{MODULES}.{name}")
-        with patch_module_args({"_ansible_check_mode": check, "_ansible_diff": True, **arguments}):
-            with pytest.raises(SystemExit) as end:
-                module.main()
+        parameters = {"_ansible_check_mode": check, "_ansible_diff": True, **arguments}
+        with patch_module_args(parameters), pytest.raises(SystemExit) as end:
+            module.main()
         result = json.loads(capfd.readouterr().out.splitlines()[-1])
         result.pop("invocation", None)
         assert bool(result.get("failed")) == (end.value.code != 0)

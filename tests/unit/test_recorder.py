@@ -13,6 +13,7 @@ import types
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.login import LoginReader
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import VirtualServers
 
@@ -166,7 +167,7 @@ def test_whatever_a_user_name_holds_the_message_is_one_line_and_the_address_is_r
 
 def test_a_login_is_let_in_in_time_while_makemap_writes_and_is_recorded_then(recorder, native_database, holder):
     relayers_db = native_database("a/etc/relayers.db").fill({})
-    makemap = holder(lambda: open(relayers_db.path, "r+b"))
+    makemap = holder(lambda: open(relayers_db.path, "r+b"))  # noqa: SIM115
 
     async def talk():
         async with TestClient(TestServer(recorder.application())) as client:

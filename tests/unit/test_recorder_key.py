@@ -8,6 +8,7 @@ import re
 import stat
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recorder_key
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
 

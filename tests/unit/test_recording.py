@@ -9,6 +9,7 @@ import resource
 import time
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recording
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording import ANSWER_SECONDS, Journal
 
@@ -64,14 +65,14 @@ def test_an_entry_in_the_future_stays(journal, relayers_db):
 
 def test_a_login_that_meets_a_makemap_is_not_kept_waiting_and_written_later(journal, relayers_db, holder, failures):
     relayers_db.fill({})
-    makemap = holder(lambda: open(relayers_db.path, "r+b"))
+    makemap = holder(lambda: open(relayers_db.path, "r+b"))  # noqa: SIM115
 
     async def log_in():
         start = time.monotonic()
         assert await journal.record("10.0.0.1", NOW) is False
         assert time.monotonic() - start < ANSWER_SECONDS + 0.5
         assert await journal.record("10.0.0.2", NOW) is False
-        while not failures:  # noqa: ASYNC110
+        while not failures:
             await asyncio.sleep(0.01)
         makemap.let_go()
         await journal.finish()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset import Ruleset
 
@@ -26,7 +27,7 @@ def test_both_sides_of_every_rule_are_separated_by_one_tab(window):
 
 @both
 def test_every_line_is_a_comment_a_map_a_ruleset_or_a_rule(window):
-    assert set(line[0] for line in Ruleset(DATABASE, window).text().splitlines()) == set("#KSR")
+    assert {line[0] for line in Ruleset(DATABASE, window).text().splitlines()} == set("#KSR")
 
 
 @both

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset import Ruleset
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_configuration import (
@@ -13,8 +16,6 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_c
     with_ruleset,
     without_ruleset,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ONE, OTHER = Ruleset("/etc/mail/relayers.db", 1440), Ruleset("/srv/a/etc/relayers.db", 0)
 TEXTS = ["", "\n", "# x", "# x\n", "V10/Berkeley\nScheck_rcpt\nR$*\t$@ OK\n", "a\r\nb\r\n", "a\r\nb", "x\n\n\n", "a\x0cb"]

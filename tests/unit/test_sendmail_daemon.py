@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import sendmail_daemon
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError, UnreadableError
 

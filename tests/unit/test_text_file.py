@@ -7,6 +7,7 @@ import os
 import stat
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
     MalformedError,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import VirtualServer, VirtualServers
 

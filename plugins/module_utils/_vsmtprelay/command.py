@@ -37,7 +37,11 @@ elapsed since 0 hours, 0 minutes, 0 seconds, January 1, 1970, Coordinated
 Universal Time (the common UNIX epoch).
 """
 
-OPTIONS = f"""
+MORE = f"""
+More commands:
+    "verify"           check every page of the database
+    "repair"           save what can be read of a damaged database; keep a copy
+
 Options, before the command:
     --database PATH       work on this file
     --server NAME         work on the database of this virtual server
@@ -130,7 +134,7 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
         raise _UsageError(f"{error.msg}; vsmtprelay --help shows the options") from None
     for option, value in options:
         if option in ("-h", "--help"):
-            return None, [USAGE + OPTIONS]
+            return None, [USAGE + MORE]
         if option == "--version":
             return None, [f"vsmtprelay {__version__}\n"]
         if option == "--all":
@@ -230,6 +234,30 @@ def _dump(arguments: Sequence[str]) -> Callable[[str, float], int]:
     return work
 
 
+def _verify(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    from .repair import verify
+
+    def work(path: str, lock_seconds: float) -> int:
+        sys.stdout.write(f"{path}: sound, {verify(path, lock_seconds)} entries\n")
+        return 0
+
+    return work
+
+
+def _repair(arguments: Sequence[str]) -> Callable[[str, float], int]:
+    from .repair import repair
+
+    def work(path: str, lock_seconds: float) -> int:
+        done = repair(path, lock_seconds)
+        if done is None:
+            sys.stdout.write(f"{path}: sound, nothing to repair\n")
+        else:
+            sys.stdout.write(f"{path}: repaired, {done.entries} entries recovered; the damaged file is {done.copy}\n")
+        return 0
+
+    return work
+
+
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:
     """Print the entries stamped at ``limit`` (epoch seconds) or before, or all of them where it is None."""
     output = sys.stdout.buffer
@@ -261,4 +289,6 @@ COMMANDS = {
     "expire": (0, 1, _expire),
     "list": (0, 1, _list),
     "dump": (0, 0, _dump),
+    "verify": (0, 0, _verify),
+    "repair": (0, 0, _repair),
 }

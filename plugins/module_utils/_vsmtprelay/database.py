@@ -22,114 +22,21 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import time
 
 from .edits import Changes
-from .errors import InputOutputError, RelayError, UnreadableError, UnwritableError
-from .hashfile import HashFile, NoEntries
+from .errors import InputOutputError, RelayError, UnwritableError, remedy_for
 from .locks import Patience, QuietFile, SoleWriter
+from .snapshot import Snapshot, identity_at, identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .edits import Edit
 
 LOCK_SECONDS = 30.0
 SECOND_NS = 1_000_000_000
 # As makemap creates its files.
 NEW_FILE_MODE = 0o640
-COPY_BYTES = 1 << 30
-
-
-class Snapshot:
-    """The database as it was at one moment, in memory. A database that does not exist is empty."""
-
-    def __init__(self, path: str, patience: Patience) -> None:
-        """Copy the database at ``path``.
-
-        Raises UnreadableError if it may not be read or is no regular file, BusyError if others write it all the time.
-        """
-        self.path = path
-        self.identity: tuple[int, ...] | None = None
-        self._copy = os.memfd_create("relayers.db", os.MFD_CLOEXEC)
-        try:
-            self.take(patience)
-        except BaseException:
-            os.close(self._copy)
-            raise
-
-    def __enter__(self) -> Snapshot:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        os.close(self._copy)
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a file."""
-        return self.identity is not None
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every key with its value (bytes). Raises UnreadableError if the file is damaged."""
-        if self.exists:
-            with HashFile(self._copy, self.path) as entries:
-                yield from entries.items()
-
-    def change(self, edit: Edit) -> Changes:
-        """Apply ``edit`` to the copy in memory. Raises UnreadableError if the file is damaged."""
-        with HashFile(self._copy, self.path, writable=True) as entries:
-            changes = edit(entries)
-        changes.created = not self.exists
-        return changes
-
-    def try_out(self, edit: Edit) -> Changes:
-        """Tell what ``edit`` would change, for one that is not going to be published."""
-        if self.exists:
-            return self.change(edit)
-        changes = edit(NoEntries())
-        changes.created = True
-        return changes
-
-    def write_to(self, descriptor: int) -> None:
-        """Write the copy, as it now is, to the open empty file ``descriptor``. Raises OSError if the disk is full."""
-        size = os.fstat(self._copy).st_size
-        done = 0
-        while done < size:
-            done += os.sendfile(descriptor, self._copy, done, size - done)
-
-    def take(self, patience: Patience) -> None:
-        """Copy the live file as it is now, in place of what the copy held."""
-        while not self._copy_quiet_file(patience):
-            patience.wait(self.path, "other programs are writing it")
-
-    def _copy_quiet_file(self, patience: Patience) -> bool:
-        os.ftruncate(self._copy, 0)
-        os.lseek(self._copy, 0, os.SEEK_SET)
-        try:
-            with QuietFile(self.path, exclusive=False, patience=patience) as live:
-                status = os.fstat(live.descriptor)
-                self._refuse_what_is_no_database(status)
-                # Copied without the locks: makemap gives up at once where it meets one.
-                live.release()
-                while os.sendfile(self._copy, live.descriptor, None, COPY_BYTES):
-                    pass
-                self.identity = _identity(status)
-                return self.identity == _identity(os.fstat(live.descriptor)) == _identity_at(self.path)
-        except FileNotFoundError:
-            self.identity = None
-            return True
-        except OSError as error:
-            raise UnreadableError(f"{self.path}: cannot be read: {error.strerror}; {_remedy(error)}") from None
-
-    def _refuse_what_is_no_database(self, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableError(f"{self.path}: is not a regular file, so not a database; check the path")
-        if status.st_size == 0:
-            raise UnreadableError(
-                f"{self.path}: is an empty file, not a Berkeley DB; remove it, then vsmtprelay add or makemap creates a new one"
-            )
 
 
 def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
@@ -152,27 +59,38 @@ def change(path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only
     """
     path = os.path.realpath(path)
     patience = Patience(lock_seconds)
-    with Snapshot(path, patience) as snapshot:
+    with writing(path), Snapshot(path, patience) as snapshot:
         if not snapshot.exists and not create:
             return Changes()
         changes = snapshot.try_out(edit) if check_only else snapshot.change(edit)
         if check_only or not changes:
             return changes
-        try:
-            with SoleWriter(path, patience) as writer:
-                while not _publish(snapshot, writer, patience):
-                    snapshot.take(patience)
-                    changes = snapshot.change(edit)
-                    if not changes:
-                        break
-        except OSError as error:
-            raise _write_error(path, error) from None
+        with SoleWriter(path, patience) as writer:
+            while not publish(snapshot, writer, patience):
+                snapshot.take(patience)
+                changes = snapshot.change(edit)
+                if not changes:
+                    break
         return changes
 
 
-def _publish(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
+class writing:  # noqa: N801 (used as a statement)
+    """A ``with`` block in which what the system refuses becomes an error that names the database and the remedy."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _write_error(self._path, error) from None
+
+
+def publish(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
     """Put the changed ``snapshot`` in the place of the database, unless that is no longer what it was taken from."""
-    if _identity_at(snapshot.path) != snapshot.identity:
+    if identity_at(snapshot.path) != snapshot.identity:
         return False
     os.ftruncate(writer.descriptor, 0)
     os.lseek(writer.descriptor, 0, os.SEEK_SET)
@@ -197,7 +115,7 @@ def _replace(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool
         return False
     with live:
         status = os.fstat(live.descriptor)
-        if _identity(status) != snapshot.identity or _identity_at(snapshot.path) != snapshot.identity:
+        if identity_of(status) != snapshot.identity or identity_at(snapshot.path) != snapshot.identity:
             return False
         os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + SECOND_NS))
         os.replace(writer.path, snapshot.path)
@@ -242,33 +160,8 @@ def _flush_directory(path: str) -> None:
         os.close(directory)
 
 
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _identity_at(path: str) -> tuple[int, ...] | None:
-    try:
-        return _identity(os.stat(path))
-    except FileNotFoundError:
-        return None
-
-
 def _write_error(path: str, error: OSError) -> RelayError:
-    message = f"{path}: cannot be written: {error.strerror}, nothing was changed; {_remedy(error)}"
+    message = f"{path}: cannot be written: {error.strerror}, nothing was changed; {remedy_for(error)}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return InputOutputError(message)
     return UnwritableError(message)
-
-
-def _remedy(error: OSError) -> str:
-    return {
-        errno.EACCES: "run this as root or as the owner of the file and its directory",
-        errno.EPERM: "run this as root or as the owner of the file and its directory",
-        errno.EROFS: "remount the file system for writing",
-        errno.ENOSPC: "free some space on that file system",
-        errno.EDQUOT: "free some space or raise the quota",
-        errno.EIO: "look for disk errors in the kernel's log",
-        errno.ENOENT: "create the directory first",
-        errno.ENOTDIR: "a part of the path is a file; check the path",
-        errno.ELOOP: "check the symbolic links on the path",
-    }.get(error.errno or 0, "check the path and its permissions")

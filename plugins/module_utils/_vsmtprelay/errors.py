@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class RelayError(Exception):
     """Something a person has to see: the message is one line that names the file or the value, and the remedy.
@@ -50,3 +52,18 @@ class BusyError(RelayError):
     """Somebody else kept the database locked for longer than one was ready to wait."""
 
     exit_status = 75  # EX_TEMPFAIL
+
+
+def remedy_for(error: OSError) -> str:
+    """Return what a person can do about ``error`` of a file operation."""
+    return {
+        errno.EACCES: "run this as root or as the owner of the file and its directory",
+        errno.EPERM: "run this as root or as the owner of the file and its directory",
+        errno.EROFS: "remount the file system for writing",
+        errno.ENOSPC: "free some space on that file system",
+        errno.EDQUOT: "free some space or raise the quota",
+        errno.EIO: "look for disk errors in the kernel's log",
+        errno.ENOENT: "create the directory first",
+        errno.ENOTDIR: "a part of the path is a file; check the path",
+        errno.ELOOP: "check the symbolic links on the path",
+    }.get(error.errno or 0, "check the path and its permissions")

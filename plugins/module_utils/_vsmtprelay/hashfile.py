@@ -10,9 +10,11 @@ drop the record locks that this process holds on it (fcntl(2)), and a writer kil
 
 from __future__ import annotations
 
+import itertools
 import os
 
-from .errors import MissingBindingError, UnreadableError
+from . import hashpages
+from .errors import MissingBindingError, UnreadableError, UnwritableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 # libdb's own cache of 256 KiB makes it write dirty pages out and read them in again all through a bulk change.
 SMALLEST_CACHE = 1 << 20
 LARGEST_CACHE = 64 << 20
+# An item takes at least so many bytes of a page: two offsets, two types, an address and a digit.
+SMALLEST_ITEM = 8
+# So many entries are looked at to see whether a file was written with makemap -N.
+PROBED_ENTRIES = 16
 
 
 class HashFile:
@@ -31,11 +37,15 @@ class HashFile:
 
         An empty file becomes a hash file without entries, if ``writable``.
 
-        Raises UnreadableError if it is not a Berkeley DB hash file, MissingBindingError if Python cannot read one.
+        Raises UnreadableError if it is not a whole Berkeley DB hash file, UnwritableError if its keys end in NUL and it is
+        to be written, MissingBindingError if Python cannot read one.
         """
         self._path = path
         self._libdb = binding()
         size = os.fstat(descriptor).st_size
+        self._most_items = size // SMALLEST_ITEM
+        if size and not hashpages.is_whole(os.pread(descriptor, hashpages.META_BYTES, 0), size):
+            raise self._damaged("it is cut off, or something else")
         if not writable:
             flags = self._libdb.DB_RDONLY
         elif size == 0:
@@ -49,6 +59,9 @@ class HashFile:
         except self._libdb.DBError as error:
             self._db.close()
             raise self._damaged(error) from None
+        self._duplicates = bool(self._db.get_flags() & self._libdb.DB_DUP)
+        if writable and size:
+            self._refuse_nul_terminated()
 
     def __enter__(self) -> HashFile:
         return self
@@ -72,8 +85,10 @@ class HashFile:
         return value
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Store ``value`` under ``key``, in place of the value that it had."""
+        """Store ``value`` under ``key``, in place of the value, or all the values, that it had."""
         try:
+            if self._duplicates and self._db.exists(key):
+                self._db.delete(key)
             self._db.put(key, value)
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
@@ -89,12 +104,16 @@ class HashFile:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value, in the file's own order."""
+        left = self._most_items
         try:
             cursor = self._db.cursor()
             try:
                 item = cursor.first()
                 while item is not None:
                     yield item
+                    left -= 1
+                    if left < 0:
+                        raise self._damaged("its pages go in a circle")
                     item = cursor.next()
             finally:
                 cursor.close()
@@ -103,6 +122,7 @@ class HashFile:
 
     def delete_where(self, unwanted: Callable[[bytes, bytes], object]) -> None:
         """Take away every entry for which ``unwanted(key, value)`` is true, in one pass over the file."""
+        left = self._most_items
         try:
             cursor = self._db.cursor()
             try:
@@ -110,16 +130,28 @@ class HashFile:
                 while item is not None:
                     if unwanted(*item):
                         cursor.delete()
+                    left -= 1
+                    if left < 0:
+                        raise self._damaged("its pages go in a circle")
                     item = cursor.next()
             finally:
                 cursor.close()
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
 
-    def _damaged(self, error: Exception) -> UnreadableError:
+    def _refuse_nul_terminated(self) -> None:
+        keys = [key for key, unused in itertools.islice(self.items(), PROBED_ENTRIES)]
+        if keys and all(key.endswith(b"\0") for key in keys):
+            raise UnwritableError(
+                f"{self._path}: its keys end in NUL, as makemap -N writes them, nothing was changed; rebuild it without -N: "
+                f"vsmtprelay --database {self._path} dump > relayers && makemap hash {self._path} < relayers"
+            )
+
+    def _damaged(self, error: Exception | str) -> UnreadableError:
+        reason = error if isinstance(error, str) else error.args[-1]
         return UnreadableError(
-            f"{self._path}: not a sound Berkeley DB hash file ({error.args[-1]}); look at it with db5.3_verify, "
-            "and rebuild it with makemap from a dump or a backup"
+            f"{self._path}: not a sound Berkeley DB hash file ({reason}), nothing was changed; "
+            f"see what vsmtprelay --database {self._path} repair can save"
         )
 
 

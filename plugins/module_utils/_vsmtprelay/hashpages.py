@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pages of a Berkeley DB hash file, read without libdb: to see whether it is whole, and to save what a damaged one holds.
+
+The layout is that of libdb 5.3, which has not changed since version 4.0 (``dbinc/db_page.h``): a page of metadata, then
+pages of items. An items page holds, after 26 bytes of header, the offsets of its items, and the items from its end downwards: a
+key, its value, the next key, and so on, each after one byte that tells its type. Items of the sizes that we store always lie in
+the page as they are. libdb may crash on a damaged file; this cannot.
+"""
+
+from __future__ import annotations
+
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+META_BYTES = 128
+HASH_MAGIC = 0x061561
+HASH_META_PAGE = 8
+ITEM_PAGES = (2, 13)  # P_HASH_UNSORTED, P_HASH
+PLAIN_ITEM = 1  # H_KEYDATA
+PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
+HEADER_BYTES = 26
+MASK_32 = 0xFFFFFFFF
+
+
+class Meta:
+    """What the first page of a hash file says of it: byte ``order`` as in struct, ``page_size``, ``last_page``, the buckets."""
+
+    __slots__ = ("high_mask", "last_page", "low_mask", "max_bucket", "order", "page_size")
+
+    def __init__(self, order: str, fields: tuple[int, ...]) -> None:
+        self.order = order
+        self.page_size, self.last_page, self.max_bucket, self.high_mask, self.low_mask = fields
+
+    def bucket_of(self, key: bytes) -> int:
+        """Return the number of the bucket into which libdb puts ``key`` (__ham_func5() and __ham_call_hash())."""
+        value = 0
+        for byte in key:
+            value = ((value * 16777619) & MASK_32) ^ byte
+        bucket = value & self.high_mask
+        return bucket & self.low_mask if bucket > self.max_bucket else bucket
+
+
+def meta_of(page: bytes) -> Meta | None:
+    """Return what ``page``, the first META_BYTES or more of a file, says; None if it is not that of a hash file."""
+    if len(page) < META_BYTES or page[25] != HASH_META_PAGE:
+        return None
+    for order in "<>":
+        (magic,) = struct.unpack_from(order + "I", page, 12)
+        page_size, last_page = struct.unpack_from(order + "I8xI", page, 20)
+        if magic == HASH_MAGIC and page_size in PAGE_SIZES:
+            return Meta(order, (page_size, last_page, *struct.unpack_from(order + "III", page, 72)))
+    return None
+
+
+def is_whole(first_bytes: bytes, size: int) -> bool:
+    """Tell whether a file of ``size`` bytes that begins with ``first_bytes`` has all the pages that it should have."""
+    meta = meta_of(first_bytes)
+    return meta is not None and size >= (meta.last_page + 1) * meta.page_size
+
+
+def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the entries of the damaged file ``data`` that can be trusted.
+
+    An entry is trusted if ``plausible(key, value)`` says so, if its neighbours in the page are plausible as well (what overwrites
+    a few bytes of an entry mostly spoils the next one too), and if its key belongs into the bucket of the page.
+    """
+    meta = meta_of(data[:META_BYTES])
+    order, page_size = (meta.order, meta.page_size) if meta else _guess(data)
+    for start in range(0, len(data) - page_size + 1, page_size):
+        page = data[start : start + page_size]
+        if page[25] in ITEM_PAGES:
+            yield from _trusted(_entries(page, order), plausible, meta)
+
+
+def _guess(data: bytes) -> tuple[str, int]:
+    """Return the byte order and page size with which most pages bear their own number."""
+
+    def fits(order: str, page_size: int) -> int:
+        starts = range(0, len(data) - page_size + 1, page_size)
+        return (
+            sum(
+                data[start + 25] in ITEM_PAGES and struct.unpack_from(order + "I", data, start + 8)[0] == number
+                for number, start in enumerate(starts)
+            )
+            * page_size
+        )
+
+    return max(((order, page_size) for page_size in reversed(PAGE_SIZES) for order in "<>"), key=lambda guess: fits(*guess))
+
+
+def _entries(page: bytes, order: str) -> Iterator[tuple[bytes, bytes] | None]:
+    """Yield the keys with their values in one page, and None for each that cannot be made out."""
+    (count,) = struct.unpack_from(order + "H", page, 20)
+    count = min(count, (len(page) - HEADER_BYTES) // 2) & ~1
+    end = len(page)
+    for number in range(0, count, 2):
+        key_at, value_at = struct.unpack_from(order + "HH", page, HEADER_BYTES + 2 * number)
+        if not HEADER_BYTES + 2 * count <= value_at < key_at < end:
+            yield None
+            # Where this entry ends is not known, so neither is where the next begins.
+            end = value_at if HEADER_BYTES < value_at < end else 0
+            continue
+        if page[key_at] == PLAIN_ITEM == page[value_at]:
+            yield page[key_at + 1 : end], page[value_at + 1 : key_at]
+        else:
+            yield None
+        end = value_at
+
+
+def _trusted(
+    entries: Iterator[tuple[bytes, bytes] | None], plausible: Callable[[bytes, bytes], bool], meta: Meta | None
+) -> Iterator[tuple[bytes, bytes]]:
+    found = [entry if entry is not None and plausible(*entry) else None for entry in entries]
+    home = None
+    if meta:
+        buckets = [meta.bucket_of(entry[0]) for entry in found if entry]
+        home = max(set(buckets), key=buckets.count) if buckets else None
+    for number, entry in enumerate(found):
+        neighbours = found[max(number - 1, 0) : number + 2]
+        if entry and None not in neighbours and (meta is None or meta.bucket_of(entry[0]) == home):
+            yield entry

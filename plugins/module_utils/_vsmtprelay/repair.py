@@ -1,0 +1,123 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""See whether a database is sound, and save what can be saved of one that is not."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import hashpages
+from .addresses import key_of
+from .database import LOCK_SECONDS, publish, writing
+from .entries import timestamp_of
+from .errors import MalformedError, UnreadableError
+from .hashfile import binding
+from .locks import Patience, SoleWriter
+from .snapshot import Snapshot
+
+VERIFY_SECONDS = 300.0
+
+
+class Repaired:
+    """What a repair did: the number of ``entries`` (int) that the database now has, and the ``copy`` (a path) of the old one."""
+
+    __slots__ = ("copy", "entries")
+
+    def __init__(self, copy: str, entries: int) -> None:
+        self.copy = copy
+        self.entries = entries
+
+
+def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
+    """Return the number of entries of the database at ``path``, after libdb has checked every page of it.
+
+    Raises UnreadableError if it is damaged or missing, BusyError.
+    """
+    path = os.path.realpath(path)
+    with Snapshot(path, Patience(lock_seconds)) as snapshot:
+        if not snapshot.exists:
+            raise UnreadableError(f"{path}: no such database")
+        if not _is_sound(snapshot):
+            raise UnreadableError(f"{path}: damaged; vsmtprelay --database {path} repair saves what can be read of it")
+        return sum(1 for unused in snapshot.items())
+
+
+def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = False) -> Repaired | None:
+    """Put a sound database in the place of a damaged one, with all that can be trusted of it; None if it is sound.
+
+    The damaged file is kept beside it. What is neither an address nor a timestamp stays behind there. With ``check_only``
+    nothing is written. Raises UnreadableError if there is none, UnwritableError, InputOutputError, BusyError.
+    """
+    path = os.path.realpath(path)
+    patience = Patience(lock_seconds)
+    with writing(path), Snapshot(path, patience, damaged=True) as snapshot:
+        if not snapshot.exists:
+            raise UnreadableError(f"{path}: no such database")
+        if _is_sound(snapshot):
+            return None
+        saved = _saved(snapshot.content())
+        copy = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+        if check_only:
+            return Repaired(copy, len(saved))
+        with SoleWriter(path, patience) as writer:
+            _keep(snapshot, copy)
+            snapshot.rebuild(saved)
+            if not publish(snapshot, writer, patience):
+                raise UnreadableError(f"{path}: changed while it was being repaired; look at it again")
+        return Repaired(copy, len(saved))
+
+
+def _is_sound(snapshot: Snapshot) -> bool:
+    """Ask libdb, in a process of its own: it may crash on a damaged file, or never end."""
+    libdb = binding()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            libdb.DB().verify(snapshot.descriptor_path)
+            status = 0
+        finally:
+            os._exit(status)
+    end = time.monotonic() + VERIFY_SECONDS
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status == 0
+        if time.monotonic() > end:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            return False
+        time.sleep(0.002)
+
+
+def _saved(data: bytes) -> dict[bytes, bytes]:
+    saved: dict[bytes, bytes] = {}
+    for key, value in hashpages.salvage(data, _is_entry):
+        # Should a key be there twice, the older permission is the one that cannot be too long.
+        if key not in saved or (timestamp_of(value) or 0) < (timestamp_of(saved[key]) or 0):
+            saved[key] = value
+    return saved
+
+
+def _is_entry(key: bytes, value: bytes) -> bool:
+    try:
+        return timestamp_of(value) is not None and key_of(key.decode("ascii")).encode() == key
+    except (MalformedError, UnicodeDecodeError):
+        return False
+
+
+def _keep(snapshot: Snapshot, copy: str) -> None:
+    """Write the damaged file, as it was read, to ``copy``, with the same owner and mode."""
+    status = os.stat(snapshot.path)
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        snapshot.write_to(descriptor)
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, status.st_mode & 0o7777)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
