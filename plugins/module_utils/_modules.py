@@ -102,7 +102,7 @@ def ensure_file(
 def ensure_no_file(path: str, check_mode: bool, diff: list[dict[str, str]]) -> bool:
     """Make sure that there is no file at ``path``, and append to ``diff``; return whether there was one."""
     before = text_file.read(path)
-    if before is None:
+    if before is None and not os.path.islink(path):
         return False
     diff.append(text_diff(path, before, None, text_file.attributes_of(path)))
     if not check_mode:

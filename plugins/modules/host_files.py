@@ -134,7 +134,10 @@ def main():
             if os.path.isdir(directory):
                 changed_files.append(directory)
                 if not module.check_mode:
-                    shutil.rmtree(directory)
+                    try:
+                        shutil.rmtree(directory)
+                    except OSError as error:
+                        failures.append(f"{directory}: cannot be removed: {error}")
     finish(module, bool(changed_files), failures, diff, changed_files=changed_files)
 
 

@@ -100,6 +100,8 @@ def main():
         supports_check_mode=True,
     )
     parameters = module.params
+    if parameters["older_than"] is not None and parameters["older_than"] < 0:
+        module.fail_json(msg=f"older_than: {parameters['older_than']} minutes: an age is not negative")
     now = int(time.time())
     older_than = parameters["older_than"]
     limit = None if older_than is None else old_before(now, older_than)

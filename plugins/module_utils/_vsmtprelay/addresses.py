@@ -78,7 +78,9 @@ def _is_dotted_quad(text: str) -> bool:
 def _ipv6_key(address: str, text: str) -> str:
     import ipaddress
 
-    if "%" in text:
+    last = text.rpartition(":")[2]
+    # The ipaddress module of Python before 3.9.5 lets leading zeros in the dotted part pass.
+    if "%" in text or ("." in last and not _is_dotted_quad(last)):
         raise _malformed(address)
     try:
         parsed = ipaddress.IPv6Address(text)

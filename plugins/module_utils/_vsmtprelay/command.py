@@ -80,6 +80,20 @@ def main(arguments: Sequence[str], table: str = TABLE) -> int:
 
     ``table`` is the path of the table of virtual servers.
     """
+    _replace_closed_streams()
+    try:
+        status = _run(arguments, table)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()  # whoever read it has seen enough
+        return EXIT_SIGPIPE
+    except OSError as error:
+        _drop_output()
+        return _complain(InputOutputError(f"the output cannot be written: {error.strerror}"))
+    return status
+
+
+def _run(arguments: Sequence[str], table: str) -> int:
     try:
         call, words = _parse_options(arguments)
         if call is None:
@@ -93,20 +107,20 @@ def main(arguments: Sequence[str], table: str = TABLE) -> int:
     except RelayError as error:
         return _complain(error)
     status = 0
-    try:
-        for path in paths:
-            try:
-                status = work(path, call.lock_seconds) or status
-            except RelayError as error:
-                status = _complain(error)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()  # whoever read it has seen enough
-        return EXIT_SIGPIPE
-    except OSError as error:
-        _drop_output()
-        return _complain(InputOutputError(f"the output cannot be written: {error.strerror}"))
+    for path in paths:
+        try:
+            status = max(status, work(path, call.lock_seconds))
+        except RelayError as error:
+            status = max(status, _complain(error))
     return status
+
+
+def _replace_closed_streams() -> None:
+    """Put /dev/null where the caller closed the standard output or error output, for which Python has None."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _drop_output() -> None:
@@ -277,8 +291,12 @@ def _print(path: str, lock_seconds: float, limit: int | None) -> int:
 
 
 def _existing(path: str) -> str:
-    if not os.path.lexists(path):
-        raise UnreadableError(f"{path}: no such database; vsmtprelay add, makemap or the role creates it")
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        raise UnreadableError(f"{path}: no such database; vsmtprelay add, makemap or the role creates it") from None
+    except OSError:
+        pass  # told better by whoever opens it
     return path
 
 

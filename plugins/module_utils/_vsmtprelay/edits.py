@@ -52,14 +52,16 @@ class Changes:
             self.updated[key] = (before, value)
 
     def remove(self, entries: Entries, key: bytes) -> bool:
-        """Take ``key`` away and note it; tell whether it was there."""
-        before = entries.get(key)
-        if before is None:
-            return False
-        entries.delete(key)
-        self.count += 1
-        self.removed[key] = before
-        return True
+        """Take ``key`` away and note it, also as makemap -N writes it; tell whether it was there."""
+        found = False
+        for stored in (key, key + b"\0"):
+            before = entries.get(stored)
+            if before is not None:
+                entries.delete(stored)
+                self.count += 1
+                self.removed[key] = before
+                found = True
+        return found
 
 
 def store(values: Mapping[str, int]) -> Edit:

@@ -16,7 +16,8 @@ from .errors import MalformedError
 
 # The last second that asctime() can write with a year of four digits: 9999-12-31 23:59:59 UTC.
 LAST_TIMESTAMP = 253402300799
-LONGEST_NUMBER = 18
+# The digits of that; the ruleset takes no longer number, and none with a leading zero, which arith would read as octal.
+LONGEST_NUMBER = 12
 
 
 def parse_timestamp(text: str) -> int:
@@ -49,7 +50,9 @@ def timestamp_of(value: bytes) -> int | None:
     One NUL at the end, as ``makemap -N`` writes it, is passed over.
     """
     digits = value[:-1] if value.endswith(b"\0") else value
-    return int(digits) if digits.isdigit() and len(digits) <= LONGEST_NUMBER else None
+    if not digits.isdigit() or len(digits) > LONGEST_NUMBER or (digits.startswith(b"0") and digits != b"0"):
+        return None
+    return int(digits)
 
 
 def value_of(timestamp: int) -> bytes:

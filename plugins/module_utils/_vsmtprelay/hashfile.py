@@ -11,6 +11,7 @@ drop the record locks that this process holds on it (fcntl(2)), and a writer kil
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 
 from . import hashpages
@@ -32,10 +33,10 @@ PROBED_ENTRIES = 16
 class HashFile:
     """The entries of the hash file behind a file descriptor. Keys and values are bytes."""
 
-    def __init__(self, descriptor: int, path: str, writable: bool = False) -> None:
+    def __init__(self, descriptor: int, path: str, writable: bool = False, known_sound: bool = False) -> None:
         """Open what ``descriptor`` refers to; ``path`` (str) is the name for messages.
 
-        An empty file becomes a hash file without entries, if ``writable``.
+        Its pages are looked at first, unless it is ``known_sound``. An empty file becomes a hash file without entries, if ``writable``.
 
         Raises UnreadableError if it is not a whole Berkeley DB hash file, UnwritableError if its keys end in NUL and it is
         to be written, MissingBindingError if Python cannot read one.
@@ -44,8 +45,8 @@ class HashFile:
         self._libdb = binding()
         size = os.fstat(descriptor).st_size
         self._most_items = size // SMALLEST_ITEM
-        if size and not hashpages.is_whole(os.pread(descriptor, hashpages.META_BYTES, 0), size):
-            raise self._damaged("it is cut off, or something else")
+        if size and not known_sound:
+            self._look_at_pages(descriptor, size)
         if not writable:
             flags = self._libdb.DB_RDONLY
         elif size == 0:
@@ -138,6 +139,12 @@ class HashFile:
                 cursor.close()
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
+
+    def _look_at_pages(self, descriptor: int, size: int) -> None:
+        with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as data:
+            fault = hashpages.fault_of(data, size)
+        if fault:
+            raise self._damaged(fault)
 
     def _refuse_nul_terminated(self) -> None:
         keys = [key for key, unused in itertools.islice(self.items(), PROBED_ENTRIES)]

@@ -12,15 +12,21 @@ the page as they are. libdb may crash on a damaged file; this cannot.
 
 from __future__ import annotations
 
+import operator
 import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from mmap import mmap
+    from typing import Union
 
-META_BYTES = 128
+    Data = Union[bytes, mmap]
+
+META_BYTES = 512
 HASH_MAGIC = 0x061561
 HASH_META_PAGE = 8
+UNUSED_PAGE = 0  # P_INVALID: free, or of a bucket that nothing was put into yet
 ITEM_PAGES = (2, 13)  # P_HASH_UNSORTED, P_HASH
 PLAIN_ITEM = 1  # H_KEYDATA
 PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
@@ -31,11 +37,11 @@ MASK_32 = 0xFFFFFFFF
 class Meta:
     """What the first page of a hash file says of it: byte ``order`` as in struct, ``page_size``, ``last_page``, the buckets."""
 
-    __slots__ = ("high_mask", "last_page", "low_mask", "max_bucket", "order", "page_size")
+    __slots__ = ("high_mask", "last_page", "low_mask", "max_bucket", "order", "page_size", "spares")
 
     def __init__(self, order: str, fields: tuple[int, ...]) -> None:
         self.order = order
-        self.page_size, self.last_page, self.max_bucket, self.high_mask, self.low_mask = fields
+        self.page_size, self.last_page, self.max_bucket, self.high_mask, self.low_mask, *self.spares = fields
 
     def bucket_of(self, key: bytes) -> int:
         """Return the number of the bucket into which libdb puts ``key`` (__ham_func5() and __ham_call_hash())."""
@@ -45,8 +51,23 @@ class Meta:
         bucket = value & self.high_mask
         return bucket & self.low_mask if bucket > self.max_bucket else bucket
 
+    def page_of(self, bucket: int) -> int:
+        """Return the number of the first page of ``bucket`` (BS_TO_PAGE in dbinc/hash.h)."""
+        return bucket + self.spares[bucket.bit_length()]
 
-def meta_of(page: bytes) -> Meta | None:
+    def buckets_fit(self) -> bool:
+        """Tell whether every bucket has a page, and the masks go with the number of buckets."""
+        bits = self.max_bucket.bit_length()
+        if self.max_bucket >= self.last_page or bits >= len(self.spares):
+            return False
+        if (self.high_mask, self.low_mask) != ((1 << max(bits, 1)) - 1, ((1 << max(bits, 1)) - 1) >> 1):
+            return False
+        return all(
+            1 <= self.page_of(bucket) <= self.last_page for bucket in {0, 1, self.max_bucket} if bucket <= self.max_bucket
+        )
+
+
+def meta_of(page: Data) -> Meta | None:
     """Return what ``page``, the first META_BYTES or more of a file, says; None if it is not that of a hash file."""
     if len(page) < META_BYTES or page[25] != HASH_META_PAGE:
         return None
@@ -54,14 +75,78 @@ def meta_of(page: bytes) -> Meta | None:
         (magic,) = struct.unpack_from(order + "I", page, 12)
         page_size, last_page = struct.unpack_from(order + "I8xI", page, 20)
         if magic == HASH_MAGIC and page_size in PAGE_SIZES:
-            return Meta(order, (page_size, last_page, *struct.unpack_from(order + "III", page, 72)))
+            return Meta(order, (page_size, last_page, *struct.unpack_from(order + "III12x32I", page, 72)))
     return None
 
 
-def is_whole(first_bytes: bytes, size: int) -> bool:
-    """Tell whether a file of ``size`` bytes that begins with ``first_bytes`` has all the pages that it should have."""
-    meta = meta_of(first_bytes)
-    return meta is not None and size >= (meta.last_page + 1) * meta.page_size
+def fault_of(data: Data, size: int) -> str | None:
+    """Return what is wrong with a hash file of ``size`` bytes as far as its pages tell, or None.
+
+    Looked at is all that libdb follows without a second look: a wrong offset or link makes it crash, or run in a circle. That is
+    less than DB.verify looks at, and takes a twentieth of its time.
+    """
+    meta = meta_of(data[:META_BYTES])
+    if meta is None:
+        return "it does not begin as one"
+    if size != (meta.last_page + 1) * meta.page_size:
+        return f"it should have {(meta.last_page + 1) * meta.page_size} bytes and has {size}"
+    if not meta.buckets_fit():
+        return "its table of buckets is wrong"
+    header = struct.Struct(meta.order + "IIIHHBB").unpack_from
+    offsets_of: dict[int, Callable[[Data, int], tuple[int, ...]]] = {}
+    links: dict[int, tuple[int, int]] = {}
+    plain_items = bytes([PLAIN_ITEM]) * meta.page_size
+    for number in range(1, meta.last_page + 1):
+        start = number * meta.page_size
+        own, previous, following, count, unused, unused, kind = header(data, start + 8)
+        if kind == UNUSED_PAGE:
+            continue
+        if kind not in ITEM_PAGES or own != number or count % 2:
+            return f"page {number} is not what it should be"
+        if previous or following:
+            links[number] = (previous, following)
+        if count == 0:
+            continue
+        if count not in offsets_of:
+            offsets_of[count] = struct.Struct(f"{meta.order}{count}H").unpack_from
+        offsets = offsets_of[count](data, start + HEADER_BYTES)
+        page = data[start : start + meta.page_size]
+        if (
+            offsets[0] >= meta.page_size
+            or offsets[-1] < HEADER_BYTES + 2 * count
+            or not all(map(operator.gt, offsets, offsets[1:]))
+            or bytes(operator.itemgetter(*offsets)(page)) != plain_items[:count]
+        ):
+            return f"the items of page {number} are not where they should be"
+    return _fault_of_links(links, meta)
+
+
+def _fault_of_links(links: dict[int, tuple[int, int]], meta: Meta) -> str | None:
+    """A chain that agrees in both directions, and begins where a bucket does, cannot be a circle."""
+    for number, (previous, following) in links.items():
+        if (following and links.get(following, (0, 0))[0] != number) or (previous and links.get(previous, (0, 0))[1] != number):
+            return f"page {number} is linked to a wrong one"
+    for bucket in range(meta.max_bucket + 1):
+        if links.get(meta.page_of(bucket), (0, 0))[0]:
+            return f"bucket {bucket} does not begin where it should"
+    return None
+
+
+def has_misplaced_keys(data: bytes) -> bool:
+    """Tell whether a file that is without fault otherwise holds a key that libdb would look for in another bucket."""
+    meta = meta_of(data[:META_BYTES])
+    if meta is None:
+        return True
+    for bucket in range(meta.max_bucket + 1):
+        number = meta.page_of(bucket)
+        while number:
+            page = data[number * meta.page_size : (number + 1) * meta.page_size]
+            if page[25] not in ITEM_PAGES:
+                break
+            if any(entry is None or meta.bucket_of(entry[0]) != bucket for entry in _entries(page, meta.order)):
+                return True
+            (number,) = struct.unpack_from(meta.order + "I", page, 16)
+    return False
 
 
 def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:

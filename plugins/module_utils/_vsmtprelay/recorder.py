@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
 FINISH_SECONDS = 10.0
+# syslog(3): information, notice, error. Somebody who tries out secrets is to be noticed.
+PRIORITIES = {"recorded": "6", "delayed": "4", "ignored": "6", "refused": "5", "failed": "3"}
 LET_THEM_IN = {"status": 0, "msg": ""}
 
 
@@ -45,7 +47,7 @@ class Recorder:
         self._reader = reader
         self._key = key.encode()
         self._journals: dict[str, Journal] = {}
-        self.counters: collections.Counter[str] = collections.Counter(recorded=0, ignored=0, refused=0, failed=0)
+        self.counters: collections.Counter[str] = collections.Counter(recorded=0, delayed=0, ignored=0, refused=0, failed=0)
 
     def application(self) -> web.Application:
         """Return the web application."""
@@ -87,11 +89,10 @@ class Recorder:
         path = server.relayers_db
         if path not in self._journals:
             self._journals[path] = Journal(path, lambda message: self._count("failed", message))
-        written = await self._journals[path].record(login.key, now)
+        what = "recorded" if await self._journals[path].record(login.key, now) else "delayed"
         self._count(
-            "recorded",
-            f"recorded {login.key} user={login.user!r} service={login.service} server={server.name}"
-            + ("" if written else " (still to be written)"),
+            what,
+            f"{what} {login.key} user={login.user!r} service={login.service} server={server.name}",
             RELAY_ADDRESS=login.key,
             RELAY_USER=login.user,
             RELAY_SERVICE=login.service,
@@ -101,7 +102,7 @@ class Recorder:
     def _count(self, what: str, message: str, **fields: str) -> None:
         self.counters[what] += 1
         # A user name may hold anything. The message quotes it; the journal takes the field as it is, up to a NUL or newline.
-        journal.send(message, SYSLOG_IDENTIFIER="vsmtprelay-recorder", PRIORITY="6" if fields else "5", **fields)
+        journal.send(message, SYSLOG_IDENTIFIER="vsmtprelay-recorder", PRIORITY=PRIORITIES[what], **fields)
         daemon.notify("STATUS=" + ", ".join(f"{name} {number}" for name, number in self.counters.items()))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 
 from . import database, edits
-from .errors import RelayError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +72,8 @@ class Journal:
                 None, database.change, self._path, edits.record(logins), LOCK_SECONDS
             )
             written = True
-        except RelayError as error:
+        except Exception as error:  # pylint: disable=broad-except
+            # Whatever it was: the logins are kept for the next try.
             self._failed(f"{error} ({len(logins)} logins wait for the next try)")
             for key, timestamp in logins.items():
                 self._pending[key] = max(timestamp, self._pending.get(key, 0))

@@ -22,6 +22,8 @@ END = "# END vsmtp.relay"
 # The second marker tells that the file did not end in a newline before.
 UNENDED = " (below a line without an end)"
 MC = "dnl "
+# Debian's /etc/mail/Makefile puts this before each line of the sendmail.mc.
+MADE_COMMENT = "# "
 
 
 def is_mc(path: str) -> bool:
@@ -30,29 +32,47 @@ def is_mc(path: str) -> bool:
 
 
 def with_ruleset(text: str, ruleset: Ruleset, mc: bool) -> str:
-    """Return ``text`` with ``ruleset`` in it, in the place of the one that it had. Raises MalformedError."""
-    text = without_ruleset(text, mc)
+    """Return ``text`` with ``ruleset`` in it, in the place of the one that it had, else at its end. Raises MalformedError.
+
+    The place is kept because a sendmail.cf that m4 generated has it in the middle, and is right as it is.
+    """
     newline = "\r\n" if "\r\n" in text else "\n"
-    unended = text != "" and not text.endswith("\n")
+    found = _find(text, MC if mc else "")
+    if found:
+        before, unended, after = found
+    else:
+        unended = newline if text and not text.endswith("\n") else ""
+        before, after = text + unended, ""
     lines = [BEGIN + (UNENDED if unended else ""), *ruleset.text().splitlines(), END]
     if mc:
         lines = [MC + lines[0], "LOCAL_RULESETS", *lines, "divert(0)dnl", MC + END]
-    return text + (newline if unended else "") + "".join(line + newline for line in lines)
+    return before + "".join(line + newline for line in lines) + after
 
 
 def without_ruleset(text: str, mc: bool) -> str:
-    """Return ``text`` as it was before with_ruleset(). Raises MalformedError if only one of the two markers is there."""
-    prefix = MC if mc else ""
+    """Return ``text`` as it was before with_ruleset(). Raises MalformedError if only one of the two markers is there.
+
+    Debian's Makefile appends the sendmail.mc to the sendmail.cf that it generates, as comments: the ruleset goes there too.
+    """
+    for prefix in (MC,) if mc else ("", MADE_COMMENT + MC):
+        found = _find(text, prefix)
+        if found:
+            before, unended, after = found
+            text = (before[: -len(unended)] if unended and not after else before) + after
+    return text
+
+
+def _find(text: str, prefix: str) -> tuple[str, str, str] | None:
+    """Return what is before the ruleset, the newline that was put there for it, and what is after it; None if there is none."""
     lines = text.splitlines(keepends=True)
     begins = [number for number, line in enumerate(lines) if line.startswith(prefix + BEGIN)]
     ends = [number for number, line in enumerate(lines) if line.startswith(prefix + END)]
     if not begins and not ends:
-        return text
+        return None
     if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
         raise MalformedError(
             f"the lines {prefix + BEGIN!r} and {prefix + END!r} do not come as one pair; remove them and what is between"
         )
-    before, after = "".join(lines[: begins[0]]), "".join(lines[ends[0] + 1 :])
-    if UNENDED in lines[begins[0]] and not after:
-        before = before[: -2 if before.endswith("\r\n") else -1]
-    return before + after
+    first = lines[begins[0]]
+    newline = "\r\n" if first.endswith("\r\n") else "\n"
+    return "".join(lines[: begins[0]]), newline if UNENDED in first else "", "".join(lines[ends[0] + 1 :])

@@ -17,7 +17,7 @@ import signal
 import time
 
 from . import text_file
-from .errors import BusyError, UnreadableError
+from .errors import BusyError, UnreadableError, UnwritableError
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
 RESTART_SECONDS = 20.0
@@ -55,7 +55,12 @@ def reload(pid_file: str) -> bool:
     before = running(pid_file)
     if before is None:
         return False
-    os.kill(before, signal.SIGHUP)
+    try:
+        os.kill(before, signal.SIGHUP)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise UnwritableError(f"{pid_file}: no permission to signal the sendmail daemon {before}; run this as root") from None
     end = time.monotonic() + RESTART_SECONDS
     while running(pid_file) in (None, before):
         if time.monotonic() > end:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .errors import UnreadableError, remedy_for
+from .errors import InputOutputError, UnreadableError, remedy_for
 from .hashfile import HashFile, NoEntries
 from .locks import Patience, QuietFile
 
@@ -33,7 +33,10 @@ class Snapshot:
         self.path = path
         self._damaged = damaged
         self.identity: tuple[int, ...] | None = None
-        self._copy = os.memfd_create("relayers.db", os.MFD_CLOEXEC)
+        try:
+            self._copy = os.memfd_create("relayers.db", os.MFD_CLOEXEC)
+        except OSError as error:
+            raise InputOutputError(f"{path}: no memory or file descriptor for a copy: {error.strerror}") from None
         try:
             self.take(patience)
         except BaseException:
@@ -80,8 +83,13 @@ class Snapshot:
             done += os.sendfile(descriptor, self._copy, done, size - done)
 
     @property
+    def descriptor(self) -> int:
+        """The file descriptor of the copy."""
+        return self._copy
+
+    @property
     def descriptor_path(self) -> str:
-        """A path under which this process, and a child of it, can open the copy."""
+        """A path under which this process, and a child that is given the descriptor, can open the copy."""
         return f"/proc/self/fd/{self._copy}"
 
     def content(self) -> bytes:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+OCTAL_DIGITS = frozenset("01234567")
+
+
 class Attributes:
     """Who owns a file and who may do what with it: numeric ``uid`` and ``gid``, and the permission bits ``mode``."""
 
@@ -41,11 +44,12 @@ class Attributes:
     def named(cls, owner: str, group: str, mode: str) -> Attributes:
         """Return those of a user and a group by name, with an octal mode. Raises MalformedError if there is no such."""
         try:
-            return cls(pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, int(mode, 8))
+            uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
         except KeyError as error:
             raise MalformedError(f"no such owner or group: {error}") from None
-        except ValueError:
-            raise MalformedError(f"{mode!r} is not an octal mode such as 0644") from None
+        if len(mode) not in (3, 4) or not OCTAL_DIGITS.issuperset(mode):
+            raise MalformedError(f"{mode!r} is not an octal mode such as 0644")
+        return cls(uid, gid, int(mode, 8))
 
 
 def attributes_of(path: str) -> Attributes | None:
@@ -100,8 +104,12 @@ def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[
 
 def create_directory(path: str) -> None:
     """Create the directory ``path`` and those above it, with mode 0755, if it is missing. Raises UnwritableError."""
+    if os.path.isdir(path or "."):
+        return
+    create_directory(os.path.dirname(path))
     try:
-        os.makedirs(path, mode=0o755, exist_ok=True)
+        os.mkdir(path)
+        os.chmod(path, 0o755)  # whatever the umask is
     except OSError as error:
         raise UnwritableError(f"{path}: cannot be created: {error.strerror}; check the directory above it") from None
 

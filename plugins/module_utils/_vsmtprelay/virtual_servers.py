@@ -107,6 +107,8 @@ class VirtualServers:
         try:
             with open(path, encoding="utf-8") as table:
                 lines = table.read().splitlines()
+        except UnicodeDecodeError:
+            raise MalformedError(f"{path}: is not UTF-8 text; run the role again") from None
         except OSError as error:
             raise UnreadableError(
                 f"{path}: cannot be read: {error.strerror}; name a file with --database, "
