@@ -10,6 +10,7 @@ VENV := $(BUILD)/venv
 GUESTS := PYTHONPATH=tests python -m guests
 SOURCES := $(shell git ls-files -- galaxy.yml README.md LICENSE meta plugins roles playbooks docs changelogs 2>/dev/null)
 
+PATH_WITHOUT_VENV := $(PATH)
 export PATH := $(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
 export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
@@ -67,7 +68,7 @@ $(BUILD)/ansible_collections/vsmtp/relay:
 	ln -sfn $(CURDIR) $@
 
 $(VENV)/ready: tests/requirements.txt tests/set-up
-	tests/set-up $(VENV)
+	PATH='$(PATH_WITHOUT_VENV)' tests/set-up $(VENV)
 	touch $@
 
 clean:

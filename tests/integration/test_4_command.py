@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from support.mail import REMOTE, Smtp, rcpt
 
 USAGE = """\

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.fingerprint import fingerprint
 from support.mail import rcpt
 from support.playbook import play

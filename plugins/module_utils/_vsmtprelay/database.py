@@ -27,7 +27,7 @@ import time
 from .edits import Changes
 from .errors import InputOutputError, RelayError, UnwritableError, remedy_for
 from .locks import Patience, QuietFile, SoleWriter
-from .snapshot import Snapshot, identity_at, identity_of
+from .snapshot import PUBLISHED, Snapshot, identity_at, identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def change(path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only
         return changes
 
 
-class writing:  # noqa: N801 (used as a statement)
+class writing:
     """A ``with`` block in which what the system refuses becomes an error that names the database and the remedy."""
 
     def __init__(self, path: str) -> None:
@@ -104,6 +104,7 @@ def publish(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
     else:
         published = _create(snapshot, writer)
     if published:
+        PUBLISHED[snapshot.path] = identity_of(os.fstat(writer.descriptor))
         _flush_directory(snapshot.path)
     return published
 

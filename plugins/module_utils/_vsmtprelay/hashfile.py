@@ -36,7 +36,8 @@ class HashFile:
     def __init__(self, descriptor: int, path: str, writable: bool = False, known_sound: bool = False) -> None:
         """Open what ``descriptor`` refers to; ``path`` (str) is the name for messages.
 
-        Its pages are looked at first, unless it is ``known_sound``. An empty file becomes a hash file without entries, if ``writable``.
+        Its pages are looked at first, unless it is ``known_sound``. An empty file becomes a hash file without entries, if
+        ``writable``.
 
         Raises UnreadableError if it is not a whole Berkeley DB hash file, UnwritableError if its keys end in NUL and it is
         to be written, MissingBindingError if Python cannot read one.

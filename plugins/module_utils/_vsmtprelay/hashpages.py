@@ -82,8 +82,8 @@ def meta_of(page: Data) -> Meta | None:
 def fault_of(data: Data, size: int) -> str | None:
     """Return what is wrong with a hash file of ``size`` bytes as far as its pages tell, or None.
 
-    Looked at is all that libdb follows without a second look: a wrong offset or link makes it crash, or run in a circle. That is
-    less than DB.verify looks at, and takes a twentieth of its time.
+    Looked at is all that libdb follows without a second look: a wrong offset or link makes it crash, or run in a circle.
+    That is less than db5.3_verify looks at, and takes a tenth of its time.
     """
     meta = meta_of(data[:META_BYTES])
     if meta is None:
@@ -92,13 +92,13 @@ def fault_of(data: Data, size: int) -> str | None:
         return f"it should have {(meta.last_page + 1) * meta.page_size} bytes and has {size}"
     if not meta.buckets_fit():
         return "its table of buckets is wrong"
-    header = struct.Struct(meta.order + "IIIHHBB").unpack_from
+    header = struct.Struct(meta.order + "IIIH3xB").unpack_from
     offsets_of: dict[int, Callable[[Data, int], tuple[int, ...]]] = {}
     links: dict[int, tuple[int, int]] = {}
     plain_items = bytes([PLAIN_ITEM]) * meta.page_size
     for number in range(1, meta.last_page + 1):
         start = number * meta.page_size
-        own, previous, following, count, unused, unused, kind = header(data, start + 8)
+        own, previous, following, count, kind = header(data, start + 8)
         if kind == UNUSED_PAGE:
             continue
         if kind not in ITEM_PAGES or own != number or count % 2:
@@ -152,8 +152,8 @@ def has_misplaced_keys(data: bytes) -> bool:
 def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:
     """Yield the entries of the damaged file ``data`` that can be trusted.
 
-    An entry is trusted if ``plausible(key, value)`` says so, if its neighbours in the page are plausible as well (what overwrites
-    a few bytes of an entry mostly spoils the next one too), and if its key belongs into the bucket of the page.
+    An entry is trusted if ``plausible(key, value)`` says so, if its neighbours in the page are plausible as well (what
+    overwrites a few bytes of an entry mostly spoils the next one too), and if its key belongs into the bucket of the page.
     """
     meta = meta_of(data[:META_BYTES])
     order, page_size = (meta.order, meta.page_size) if meta else _guess(data)

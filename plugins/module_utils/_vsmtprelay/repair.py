@@ -25,7 +25,7 @@ VERIFY_PROGRAMS = ("db5.3_verify", "db_verify")
 
 
 class Repaired:
-    """What a repair did: the number of ``entries`` (int) that the database now has, and the ``copy`` (a path) of the old one."""
+    """What a repair did: the number of ``entries`` that the database now has, and the path of the ``copy`` of the old one."""
 
     __slots__ = ("copy", "entries")
 
