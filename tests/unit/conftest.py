@@ -18,6 +18,10 @@ import pytest
 NOBODY = 65534
 
 
+def pytest_addoption(parser):
+    parser.addoption("--damaged-files", type=int, default=60, metavar="N", help="try N files that are damaged at random")
+
+
 class NativeDatabase:
     """A hash file that is written with db5.3_load and read with db5.3_dump."""
 

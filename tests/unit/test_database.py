@@ -169,23 +169,7 @@ def test_what_is_no_database_is_named_and_left_alone(tmp_path, make, message, us
     assert os.listdir(tmp_path) == ["relayers.db"]
 
 
-@pytest.mark.parametrize(
-    "size",
-    [
-        *(1, 100, 511, 512, 5000),
-        *(
-            pytest.param(
-                size,
-                marks=pytest.mark.xfail(
-                    strict=True,
-                    reason="libdb reads missing pages as empty: what was in them is lost without a word, "
-                    "and db5.3_verify finds nothing; the number of the last page in the header would tell",
-                ),
-            )
-            for size in (4096, 8192)
-        ),
-    ],
-)
+@pytest.mark.parametrize("size", [1, 100, 511, 512, 4096, 5000, 8192])
 def test_a_database_that_was_cut_off_is_refused_and_never_replaced(relayers_db, size):
     relayers_db.fill({f"10.0.{n >> 8}.{n & 255}": n for n in range(2000)})
     os.truncate(relayers_db.path, size)
@@ -197,8 +181,7 @@ def test_a_database_that_was_cut_off_is_refused_and_never_replaced(relayers_db, 
 
 @pytest.mark.xfail(
     strict=True,
-    reason="libdb crashes the interpreter, or loops for ever, on a damaged page that is written to; "
-    "one damaged database takes the recorder and --all with it",
+    reason="fault_of() unpacks as many offsets as the page says that it has: struct.error where they go beyond the file",
 )
 def test_a_database_with_a_damaged_page_is_refused_without_harm_to_the_process(relayers_db, child):
     entries = {f"10.1.{n // 250}.{n % 250}": 1000 + n for n in range(600)}

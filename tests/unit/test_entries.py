@@ -28,13 +28,13 @@ def test_what_is_not_a_timestamp_is_refused_with_its_text(text):
     assert repr(text) in str(failure.value)
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5", "1h", " 1", "²", "9" * 19])
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "1h", " 1", "²", "9" * 13, "0" * 13])
 def test_what_is_not_a_number_of_minutes_is_refused(text):
     with pytest.raises(MalformedError, match="is not a number of minutes"):
         entries.parse_minutes(text)
 
 
-@pytest.mark.parametrize(("text", "minutes"), [("0", 0), ("1440", 1440), ("0060", 60), ("9" * 18, 10**18 - 1)])
+@pytest.mark.parametrize(("text", "minutes"), [("0", 0), ("1440", 1440), ("0060", 60), ("9" * 12, 10**12 - 1)])
 def test_minutes_are_digits(text, minutes):
     assert entries.parse_minutes(text) == minutes
 
@@ -47,9 +47,19 @@ def test_a_stored_value_is_ascii_epoch_seconds_with_or_without_a_nul(value, time
     assert entries.timestamp_of(value) == timestamp
 
 
-@pytest.mark.parametrize("value", [b"", b"\0", b"RELAY", b"OK", b"-5", b"1 ", b"1\0\0", b"\xb2", b"1.5", b"9" * 400])
+@pytest.mark.parametrize("value", [b"", b"\0", b"RELAY", b"OK", b"-5", b"1 ", b"1\0\0", b"\xb2", b"1.5", b"9" * 13, b"9" * 400])
 def test_a_stored_value_that_is_no_number_is_no_timestamp(value):
     assert entries.timestamp_of(value) is None
+
+
+@pytest.mark.parametrize("value", [b"00", b"01", b"0906502527", b"01\0", b"1700000000000"])
+def test_what_the_ruleset_takes_for_no_number_is_no_timestamp(value):
+    assert entries.timestamp_of(value) is None
+
+
+def test_no_number_of_minutes_that_is_accepted_goes_beyond_what_can_be_reckoned_with():
+    assert entries.timestamp_of(b"9" * 12) == 10**12 - 1
+    assert entries.old_before(0, entries.parse_minutes("9" * 12)) == -60 * (10**12 - 1)
 
 
 @given(st.integers(0, entries.LAST_TIMESTAMP))

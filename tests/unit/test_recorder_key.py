@@ -52,7 +52,6 @@ def test_a_file_without_a_secret_is_refused(tmp_path, content):
         recorder_key.read(str(tmp_path / "key"))
 
 
-@pytest.mark.xfail(strict=True, reason='create_directory("") fails: the directory of a bare file name is the current one')
 def test_a_key_can_be_created_in_the_current_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recorder_key.create("key")

@@ -112,11 +112,6 @@ def test_more_logins_than_memory_is_to_hold_are_dropped_and_that_is_told(journal
     assert relayers_db.entries() == {"10.0.0.1": str(NOW + 1)}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_write_once() catches RelayError only, and the snapshot lets an OSError of memfd_create() through: "
-    "the login is gone, and nothing is told",
-)
 def test_a_login_that_meets_a_shortage_of_descriptors_is_not_lost(journal, relayers_db, failures):
     async def log_in():
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)

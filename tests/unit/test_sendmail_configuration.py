@@ -42,15 +42,26 @@ def test_another_ruleset_takes_the_place_of_the_old_one(text, mc):
 
 
 @both
-@given(text=st.text(st.characters(exclude_characters="\r", codec="utf-8"), max_size=80))
+@given(text=st.text(st.characters(codec="utf-8"), max_size=80))
 def test_any_text_is_restored_byte_by_byte(mc, text):
     assert without_ruleset(with_ruleset(text, ONE, mc), mc) == text
 
 
 @both
-@pytest.mark.xfail(strict=True, reason="the newline that was added after a lone CR is taken for a CR LF and cut with it")
 def test_a_text_that_ends_in_a_lone_carriage_return_is_restored(mc):
     assert without_ruleset(with_ruleset("abc\r", ONE, mc), mc) == "abc\r"
+
+
+@both
+@pytest.mark.xfail(
+    strict=True,
+    reason="in the second run the lone CR and the newline that was added after it are taken for the file's CR LF: "
+    "the block is written with CR LF, and the CR is lost with the block",
+)
+def test_to_put_it_in_again_below_a_lone_carriage_return_changes_nothing(mc):
+    once = with_ruleset("abc\r", ONE, mc)
+    again = with_ruleset(once, ONE, mc)
+    assert (again, without_ruleset(again, mc)) == (once, "abc\r")
 
 
 @both
@@ -77,14 +88,14 @@ def test_the_block_that_m4_brought_into_a_cf_is_known_there():
     assert without_ruleset(f"# before\n{inside}# after\n", mc=False) == "# before\n# after\n"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the block is moved to the end, so that every make -C /etc/mail is followed by a run that reports a change; "
-    "the docstring says 'in the place of the one that it had'",
-)
 def test_the_block_that_m4_brought_into_a_cf_stays_where_it_is():
     generated = f"# before\n{with_ruleset('', ONE, mc=False)}# after\n"
     assert with_ruleset(generated, ONE, mc=False) == generated
+
+
+@both
+def test_another_ruleset_comes_into_the_place_of_the_old_one_between_the_lines_of_others(mc):
+    assert with_ruleset(f"# a\n{with_ruleset('', ONE, mc)}# b\n", OTHER, mc) == f"# a\n{with_ruleset('', OTHER, mc)}# b\n"
 
 
 @both

@@ -135,7 +135,6 @@ def test_a_line_that_is_not_ours_is_malformed(tmp_path, line):
         VirtualServers.from_table(str(table))
 
 
-@pytest.mark.xfail(strict=True, reason="UnicodeDecodeError is a ValueError, no OSError: the command ends with a traceback")
 def test_a_table_that_is_not_text_is_malformed(tmp_path):
     (tmp_path / "table").write_bytes(b"\xff\xfe\n")
     with pytest.raises((MalformedError, UnreadableError)):

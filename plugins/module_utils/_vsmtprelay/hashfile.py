@@ -55,6 +55,10 @@ class HashFile:
         else:
             flags = 0
         self._db = self._libdb.DB()
+        if size == 0:
+            # A checksum in each page: sendmail then gets an error instead of a wrong answer out of a damaged page, and a
+            # repair knows which pages to trust.
+            self._db.set_flags(self._libdb.DB_CHKSUM)
         self._db.set_cachesize(0, min(max(SMALLEST_CACHE, 2 * size), LARGEST_CACHE))
         try:
             self._db.open(f"/proc/self/fd/{descriptor}", dbtype=self._libdb.DB_HASH, flags=flags)
@@ -156,6 +160,9 @@ class HashFile:
             )
 
     def _damaged(self, error: Exception | str) -> UnreadableError:
+        if isinstance(error, self._libdb.DBRunRecoveryError):
+            # What libdb makes of a wrong checksum in a database without a log to recover from.
+            error = "a page does not fit its checksum"
         reason = error if isinstance(error, str) else error.args[-1]
         return UnreadableError(
             f"{self._path}: not a sound Berkeley DB hash file ({reason}), nothing was changed; "

@@ -31,16 +31,24 @@ ITEM_PAGES = (2, 13)  # P_HASH_UNSORTED, P_HASH
 PLAIN_ITEM = 1  # H_KEYDATA
 PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 HEADER_BYTES = 26
+CHECKSUMMED_HEADER_BYTES = 32  # with PG_CHKSUM, whose last four bytes are the checksum
+CHECKSUM_AT = 28
+CHECKSUM_FLAG = 1  # DBMETA_CHKSUM
 MASK_32 = 0xFFFFFFFF
 
 
 class Meta:
-    """What the first page of a hash file says of it: byte ``order`` as in struct, ``page_size``, ``last_page``, the buckets."""
+    """What the first page of a hash file says of it.
 
-    __slots__ = ("high_mask", "last_page", "low_mask", "max_bucket", "order", "page_size", "spares")
+    ``order`` is the byte order as in struct; then ``page_size``, ``last_page``, the table of buckets, and for how many
+    ``header_bytes`` the items of a page wait.
+    """
 
-    def __init__(self, order: str, fields: tuple[int, ...]) -> None:
+    __slots__ = ("header_bytes", "high_mask", "last_page", "low_mask", "max_bucket", "order", "page_size", "spares")
+
+    def __init__(self, order: str, checksummed: bool, fields: tuple[int, ...]) -> None:
         self.order = order
+        self.header_bytes = CHECKSUMMED_HEADER_BYTES if checksummed else HEADER_BYTES
         self.page_size, self.last_page, self.max_bucket, self.high_mask, self.low_mask, *self.spares = fields
 
     def bucket_of(self, key: bytes) -> int:
@@ -75,7 +83,8 @@ def meta_of(page: Data) -> Meta | None:
         (magic,) = struct.unpack_from(order + "I", page, 12)
         page_size, last_page = struct.unpack_from(order + "I8xI", page, 20)
         if magic == HASH_MAGIC and page_size in PAGE_SIZES:
-            return Meta(order, (page_size, last_page, *struct.unpack_from(order + "III12x32I", page, 72)))
+            checksummed = bool(page[26] & CHECKSUM_FLAG)
+            return Meta(order, checksummed, (page_size, last_page, *struct.unpack_from(order + "III12x32I", page, 72)))
     return None
 
 
@@ -109,11 +118,11 @@ def fault_of(data: Data, size: int) -> str | None:
             continue
         if count not in offsets_of:
             offsets_of[count] = struct.Struct(f"{meta.order}{count}H").unpack_from
-        offsets = offsets_of[count](data, start + HEADER_BYTES)
+        offsets = offsets_of[count](data, start + meta.header_bytes)
         page = data[start : start + meta.page_size]
         if (
             offsets[0] >= meta.page_size
-            or offsets[-1] < HEADER_BYTES + 2 * count
+            or offsets[-1] < meta.header_bytes + 2 * count
             or not all(map(operator.gt, offsets, offsets[1:]))
             or bytes(operator.itemgetter(*offsets)(page)) != plain_items[:count]
         ):
@@ -143,7 +152,9 @@ def has_misplaced_keys(data: bytes) -> bool:
             page = data[number * meta.page_size : (number + 1) * meta.page_size]
             if page[25] not in ITEM_PAGES:
                 break
-            if any(entry is None or meta.bucket_of(entry[0]) != bucket for entry in _entries(page, meta.order)):
+            if any(
+                entry is None or meta.bucket_of(entry[0]) != bucket for entry in _entries(page, meta.order, meta.header_bytes)
+            ):
                 return True
             (number,) = struct.unpack_from(meta.order + "I", page, 16)
     return False
@@ -152,15 +163,34 @@ def has_misplaced_keys(data: bytes) -> bool:
 def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:
     """Yield the entries of the damaged file ``data`` that can be trusted.
 
-    An entry is trusted if ``plausible(key, value)`` says so, if its neighbours in the page are plausible as well (what
-    overwrites a few bytes of an entry mostly spoils the next one too), and if its key belongs into the bucket of the page.
+    The files that we create carry a checksum in each page: an entry is trusted if that of its page is right.
+
+    In a file of makemap's own there is none. There an entry is trusted if ``plausible(key, value)`` says so, if its
+    neighbours in the page are plausible as well (what overwrites a few bytes of an entry mostly spoils the next one too),
+    and if its key belongs into the bucket of the page. A digit that became another digit is not noticed.
     """
     meta = meta_of(data[:META_BYTES])
     order, page_size = (meta.order, meta.page_size) if meta else _guess(data)
-    for start in range(0, len(data) - page_size + 1, page_size):
-        page = data[start : start + page_size]
-        if page[25] in ITEM_PAGES:
-            yield from _trusted(_entries(page, order), plausible, meta)
+    pages = [data[start : start + page_size] for start in range(0, len(data) - page_size + 1, page_size)]
+    pages = [page for page in pages if page[25] in ITEM_PAGES]
+    whole = [page for page in pages if _checksum_fits(page, order)] if meta is None or meta.header_bytes > HEADER_BYTES else []
+    if whole or (meta and meta.header_bytes > HEADER_BYTES):
+        for page in whole:
+            for entry in _entries(page, order, CHECKSUMMED_HEADER_BYTES):
+                if entry and plausible(*entry):
+                    yield entry
+    else:
+        for page in pages:
+            yield from _trusted(_entries(page, order, HEADER_BYTES), plausible, meta)
+
+
+def _checksum_fits(page: bytes, order: str) -> bool:
+    """Tell whether the checksum of a page (__db_chksum() and __ham_func4()) is right."""
+    (wanted,) = struct.unpack_from(order + "I", page, CHECKSUM_AT)
+    value = 0
+    for byte in page[:CHECKSUM_AT] + bytes(4) + page[CHECKSUM_AT + 4 :]:
+        value = (value * 33 + byte) & MASK_32
+    return value == wanted
 
 
 def _guess(data: bytes) -> tuple[str, int]:
@@ -179,17 +209,17 @@ def _guess(data: bytes) -> tuple[str, int]:
     return max(((order, page_size) for page_size in reversed(PAGE_SIZES) for order in "<>"), key=lambda guess: fits(*guess))
 
 
-def _entries(page: bytes, order: str) -> Iterator[tuple[bytes, bytes] | None]:
+def _entries(page: bytes, order: str, header_bytes: int) -> Iterator[tuple[bytes, bytes] | None]:
     """Yield the keys with their values in one page, and None for each that cannot be made out."""
     (count,) = struct.unpack_from(order + "H", page, 20)
-    count = min(count, (len(page) - HEADER_BYTES) // 2) & ~1
+    count = min(count, (len(page) - header_bytes) // 2) & ~1
     end = len(page)
     for number in range(0, count, 2):
-        key_at, value_at = struct.unpack_from(order + "HH", page, HEADER_BYTES + 2 * number)
-        if not HEADER_BYTES + 2 * count <= value_at < key_at < end:
+        key_at, value_at = struct.unpack_from(order + "HH", page, header_bytes + 2 * number)
+        if not header_bytes + 2 * count <= value_at < key_at < end:
             yield None
             # Where this entry ends is not known, so neither is where the next begins.
-            end = value_at if HEADER_BYTES < value_at < end else 0
+            end = value_at if header_bytes < value_at < end else 0
             continue
         if page[key_at] == PLAIN_ITEM == page[value_at]:
             yield page[key_at + 1 : end], page[value_at + 1 : key_at]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One mail host of each Debian release, with the ruleset and the command, for tests that try to break the database."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from guests import Lab
+from support.playbook import play
+from support.throttles import lift_throttles
+
+RELEASES = ("bullseye", "bookworm", "trixie")
+SCRIPTS = Path(__file__).parent / "in_guest"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full", action="store_true", help="run the breaking tests at full size instead of one that fits make test"
+    )
+
+
+@pytest.fixture(scope="session")
+def full(request):
+    return request.config.getoption("--full")
+
+
+@pytest.fixture(scope="session")
+def lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def hosts(lab):
+    """The hosts by release, all set up by the playbook in one run."""
+    guests = {release: lab.guest(f"break-{release}", release=release) for release in RELEASES}
+    lab.boot(guests.values())
+    for guest in guests.values():
+        lift_throttles(guest)
+    run = play(lab, "vsmtp.relay.site", "-e", "pop_before_smtp_recorder=none", "--limit", "break-*")
+    assert run.status == 0, run.output
+    for guest in guests.values():
+        for script in SCRIPTS.glob("*.py"):
+            guest.write(f"/root/{script.name}", script.read_text(encoding="utf-8"))
+    return guests
+
+
+@pytest.fixture(params=RELEASES)
+def host(request, hosts):
+    """Each of the hosts in turn, with nobody listed."""
+    guest = hosts[request.param]
+    guest.run(["sh", "-ec", "cd /etc/mail; rm -f relayers.db* .relayers*; makemap hash relayers.db < /dev/null"])
+    return guest
+
+
+@pytest.fixture(scope="session")
+def client(lab):
+    return lab.client("breaker")
+
+
+class Report:
+    """What a script in a guest found: its last line is JSON, and all lines are printed."""
+
+    def __init__(self, guest, script, **arguments):
+        words = [f"--{name}={value}" for name, value in arguments.items()]
+        command = [*guest.enter(), "python3", f"/root/{script}.py", *words]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
+        assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+        self.counts = json.loads(process.stdout.splitlines()[-1])
+        print(f"{guest.release}: {script}: " + ", ".join(f"{name} {value}" for name, value in self.counts.items()))
+
+
+@pytest.fixture
+def run_script():
+    return Report

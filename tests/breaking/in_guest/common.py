@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scripts in a guest have in common. They run with the files that the role installed."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, "/usr/local/lib")
+
+DATABASE = "/etc/mail/relayers.db"
+TEMPORARY = "/etc/mail/.relayers.db.vsmtprelay"
+
+
+def dump(path=DATABASE):
+    """Return all entries as makemap reads them."""
+    output = subprocess.run(["makemap", "-u", "hash", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return dict(line.split("\t") for line in output.splitlines())
+
+
+def is_sound(path=DATABASE):
+    """Ask libdb's own program."""
+    return subprocess.run(["db5.3_verify", "-q", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+class Sendmail:
+    """A sendmail process that has the map open and stays."""
+
+    def __init__(self):
+        self._process = subprocess.Popen(
+            ["sendmail", "-bt"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            universal_newlines=True,
+        )
+        self.look_up("0.0.0.0")
+
+    def look_up(self, address):
+        """Return the value that sendmail finds under ``address``, or None."""
+        self._process.stdin.write(f"/map vsmtprelay_first {address}\n")
+        self._process.stdin.flush()
+        line = ""
+        while "map_lookup: vsmtprelay_first" not in line:
+            line = self._process.stdout.readline()
+            if not line:
+                raise SystemExit("sendmail -bt ended")
+        # map_lookup: vsmtprelay_first (10.0.0.1) returns 1795343113 (0), or: no match (68)
+        answer = line.partition(f"({address}) ")[2]
+        return answer.split()[1] if answer.startswith("returns") else None
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def leftovers():
+    """Return what lies beside the database and should not."""
+    return [name for name in os.listdir("/etc/mail") if "relayers" in name and name not in ("relayers.db", "relayers")]

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A writer killed at any instant loses nothing, damages nothing, and leaves no reader behind."""
+
+
+def test_kill_9_at_any_instant(host, run_script, full):
+    sizes = {"single": 700, "bulk": 300, "expire": 60} if full else {"single": 50, "bulk": 15, "expire": 4}
+    counts = run_script(host, "kill", **sizes).counts
+    assert counts["kills"] == sum(sizes.values())
+    assert counts["hit while writing"] > counts["kills"] // 10
+    assert {name: counts[name] for name in ("lost", "others lost", "damaged", "stale", "left over")} == {
+        "lost": 0,
+        "others lost": 0,
+        "damaged": 0,
+        "stale": 0,
+        "left over": 0,
+    }

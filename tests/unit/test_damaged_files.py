@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files damaged at random, always the same ones: nothing crashes or hangs on them, and what is refused is left as it was.
+
+``--damaged-files N`` tries N files instead of the few of a usual run.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+
+SECONDS = 10
+BATCHES = 6
+DONE, REFUSED, TRACEBACK = 0, 2, 3
+NOW = 1_700_000_000
+
+
+def add(path):
+    database.change(path, edits.store({f"10.200.0.{n}": NOW for n in range(100)}))
+
+
+def expire(path):
+    database.change(path, edits.expire(10, NOW + 1500))
+
+
+def show(path):
+    with database.read(path) as snapshot:
+        list(snapshot.items())
+
+
+OPERATIONS = {"add": add, "expire": expire, "list": show, "verify": repair.verify}
+
+
+def damaged(sound, seed):
+    """Return ``sound`` with some bits, blocks or its end changed, in a way that only depends on ``seed``."""
+    chance = random.Random(seed)
+    data = bytearray(sound)
+    for _ in range(chance.randint(1, 4)):
+        # A header more often than chance would have it: that is what leads libdb astray.
+        page = chance.randrange(len(data) // 4096) * 4096
+        at = min(page + chance.choice([chance.randrange(4096), chance.randrange(32), chance.randrange(200)]), len(data) - 1)
+        length = chance.choice([1, 2, 8, 64, 512, 4096])
+        kind = chance.choice(["bit", "bit", "random", "zero", "ones", "cut"])
+        if kind == "bit":
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == "random":
+            data[at : at + length] = chance.randbytes(len(data[at : at + length]))
+        elif kind == "zero":
+            data[at : at + length] = bytes(len(data[at : at + length]))
+        elif kind == "ones":
+            data[at : at + length] = b"\xff" * len(data[at : at + length])
+        elif chance.random() < 0.2 and at >= 4096:
+            del data[at:]
+    return bytes(data)
+
+
+def outcome(operation, path):
+    """Run ``operation`` in a process that is ended after SECONDS; return its exit status, or minus the signal."""
+    pid = os.fork()
+    if pid == 0:
+        status = TRACEBACK
+        try:
+            faulthandler.disable()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            signal.alarm(SECONDS)
+            operation(path)
+            status = DONE
+        except RelayError:
+            status = REFUSED
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.fixture(scope="module")
+def sound_files(tmp_path_factory):
+    """Return the bytes of sound files with their entries: one of few pages, one whose buckets have several."""
+    made = []
+    for size in (300, 3000):
+        path = tmp_path_factory.mktemp("sound") / "relayers.db"
+        entries = {f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}": NOW + n for n in range(size)}
+        database.change(str(path), edits.store(entries))
+        made.append((path.read_bytes(), {key.encode(): b"%d" % value for key, value in entries.items()}))
+    return made
+
+
+@pytest.fixture
+def seeds(request):
+    number = request.config.getoption("--damaged-files", 60)
+    return lambda batch: range(batch, number, BATCHES)
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_damage_crashes_or_hangs_anything_and_what_is_refused_stays_as_it_was(tmp_path, sound_files, seeds, name, batch):
+    wrong = []
+    for seed in seeds(batch):
+        path = tmp_path / f"{seed}.db"
+        path.write_bytes(damaged(sound_files[seed % 2][0], seed))
+        content, before = path.read_bytes(), path.stat()
+        status = outcome(OPERATIONS[name], str(path))
+        if status not in (DONE, REFUSED):
+            wrong.append((seed, status))
+        if status != DONE or name in ("list", "verify"):
+            after = path.stat()
+            assert path.read_bytes() == content, seed
+            assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns), seed
+    assert wrong == [], "seed, and exit status or minus the signal"
+    assert [name for name in os.listdir(tmp_path) if not name.endswith(".db")] == []
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_a_repair_gives_a_sound_file_with_entries_that_there_were_and_no_others(
+    tmp_path, sound_files, seeds, native_database, batch
+):
+    for seed in seeds(batch):
+        path = tmp_path / f"{seed}.db"
+        sound, entries = sound_files[seed % 2]
+        content = damaged(sound, seed)
+        path.write_bytes(content)
+        done = repair.repair(str(path))
+        if done is None:
+            assert path.read_bytes() == content
+        else:
+            assert Path(done.copy).read_bytes() == content
+        with database.read(str(path)) as snapshot:
+            found = list(snapshot.items())
+        assert native_database(path).entries() == {key.decode(): value.decode() for key, value in found}
+        assert len(found) == repair.verify(str(path))
+        if done is not None:
+            assert done.entries == len(found)
+            assert set(found) <= set(entries.items()), seed
