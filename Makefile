@@ -16,7 +16,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
 export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
-.PHONY: help demo test test-fast lint unit guests-tests molecule clean
+.PHONY: help demo test test-fast test-matrix lint unit guests-tests breaking molecule clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -26,7 +26,11 @@ help:
 demo: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m demo
 
-test: test-fast molecule guests-tests
+test: test-fast molecule guests-tests breaking
+
+# The breaking tests at full size, and every ansible-core that the Pythons at hand allow.
+test-matrix: test
+	pytest --full -s tests/breaking
 
 test-fast: lint unit
 
@@ -42,6 +46,9 @@ unit: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 
 guests-tests: $(VENV)/ready collection
 	pytest tests/integration
+
+breaking: $(VENV)/ready collection
+	pytest -s tests/breaking
 
 # Images are built outside the guests' network, which has no way out; what a killed run left is cleared there too.
 molecule: $(VENV)/ready collection

@@ -62,6 +62,12 @@ options:
       - An entry that is stamped in the future stays in every case. A new entry without a timestamp gets the current time.
     type: str
     default: never
+  repair:
+    description:
+      - Whether to repair a damaged database first. The damaged file is kept beside it, and all of it that can be trusted is saved.
+      - Without it a damaged database is an error.
+    type: bool
+    default: false
   lock_timeout:
     description: For how many seconds to wait for other programs that are writing the database.
     type: float
@@ -115,13 +121,24 @@ databases:
       description: Addresses that are gone.
       type: list
       elements: str
+    repaired:
+      description: What was saved of a damaged database. Only with O(repair=true), V(null) if it was sound.
+      type: dict
+      contains:
+        copy:
+          description: Where the damaged file is kept.
+          type: str
+        entries:
+          description: How many entries were saved.
+          type: int
   sample: [{"path": "/etc/mail/relayers.db", "created": false, "added": ["198.51.100.7"], "updated": [], "removed": []}]
 """
 
+import os
 import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import diff_of, finish, for_each, module_with_binding, names
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import parse_minutes, parse_timestamp
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
@@ -144,6 +161,14 @@ def wanted_entries(path, relayers):
     return wanted
 
 
+def repaired(path, lock_timeout, check_mode):
+    """Repair the database if it is damaged; return what to report of it, or None."""
+    if not os.path.exists(path):
+        return None
+    done = repair.repair(path, lock_timeout, check_only=check_mode)
+    return None if done is None else dict(copy=done.copy, entries=done.entries)
+
+
 def refresh_seconds(refresh):
     """Return after how many seconds an entry is renewed, or None for never."""
     if refresh in ("never", "always"):
@@ -161,6 +186,7 @@ def main():
             state=dict(type="str", choices=["present", "absent"], default="present"),
             purge=dict(type="bool", default=False),
             refresh=dict(type="str", default="never"),
+            repair=dict(type="bool", default=False),
             lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
         ),
         supports_check_mode=True,
@@ -182,10 +208,15 @@ def main():
             edit = edits.ensure(wanted, now, refresh_after, parameters["purge"])
         else:
             edit = edits.delete(list(wanted))
+        result = dict(path=path)
+        if parameters["repair"]:
+            result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
+            if module.check_mode and result["repaired"]:
+                return result  # what would be added to it cannot be told from the damaged file
         changes = database.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
         diff.append(diff_of(path, changes))
         return dict(
-            path=path,
+            result,
             created=changes.created,
             added=names(changes.added),
             updated=names(changes.updated),

@@ -30,6 +30,10 @@ options:
   older_than:
     description: Return only entries that are at least so many minutes old. V(0) returns every entry that is not in the future.
     type: int
+  verify:
+    description: Whether to check every page of a database. It then is no error that one is damaged.
+    type: bool
+    default: false
   lock_timeout:
     description: For how many seconds to wait for other programs that are writing the database.
     type: float
@@ -62,6 +66,12 @@ databases:
     exists:
       description: Whether there is such a file.
       type: bool
+    sound:
+      description: Whether the database is sound. Only with O(verify=true).
+      type: bool
+    fault:
+      description: What is wrong with it, or an empty string. Only with O(verify=true).
+      type: str
     relayers:
       description: The entries, ordered by address.
       type: list
@@ -82,11 +92,13 @@ databases:
       relayers: [{"address": "198.51.100.7", "timestamp": 1924991999, "age": -129648999}]
 """
 
+import os
 import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each, module_with_binding
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, text_of, timestamp_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
 
 
 def main():
@@ -95,6 +107,7 @@ def main():
             path=dict(type="path", default="/etc/mail/relayers.db"),
             paths=dict(type="list", elements="path"),
             older_than=dict(type="int"),
+            verify=dict(type="bool", default=False),
             lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
         ),
         supports_check_mode=True,
@@ -107,7 +120,13 @@ def main():
     limit = None if older_than is None else old_before(now, older_than)
 
     def work(path):
-        relayers = []
+        relayers, soundness = [], {}
+        if parameters["verify"] and os.path.exists(path):
+            try:
+                repair.verify(path, parameters["lock_timeout"])
+                soundness = dict(sound=True, fault="")
+            except UnreadableError as error:
+                return dict(path=path, exists=True, relayers=[], sound=False, fault=str(error))
         with database.read(path, parameters["lock_timeout"]) as snapshot:
             for key, value in snapshot.items():
                 timestamp = timestamp_of(value)
@@ -115,7 +134,7 @@ def main():
                     age = None if timestamp is None else now - timestamp
                     relayers.append(dict(address=text_of(key), timestamp=timestamp, age=age))
             relayers.sort(key=lambda relayer: relayer["address"])
-            return dict(path=path, exists=snapshot.exists, relayers=relayers)
+            return dict(soundness, path=path, exists=snapshot.exists, relayers=relayers)
 
     paths = [parameters["path"]] if parameters["paths"] is None else parameters["paths"]
     results, failures = for_each(paths, work)

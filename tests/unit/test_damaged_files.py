@@ -10,6 +10,7 @@ import faulthandler
 import os
 import random
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import dat
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
 
 SECONDS = 10
-BATCHES = 6
 DONE, REFUSED, TRACEBACK = 0, 2, 3
 NOW = 1_700_000_000
 
@@ -80,29 +80,39 @@ def outcome(operation, path):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-@pytest.fixture(scope="module")
-def sound_files(tmp_path_factory):
+def by_libdb(path, entries):
+    text = "".join(f"{key}\n{value}\n" for key, value in entries.items())
+    subprocess.run(["db5.3_load", "-T", "-t", "hash", path], input=text, text=True, check=True)
+
+
+def by_us(path, entries):
+    database.change(path, edits.store(entries))
+
+
+MAKERS = {"as makemap": by_libdb, "as we do": by_us}
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def sound_files(request, tmp_path_factory):
     """Return the bytes of sound files with their entries: one of few pages, one whose buckets have several."""
     made = []
     for size in (300, 3000):
         path = tmp_path_factory.mktemp("sound") / "relayers.db"
         entries = {f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}": NOW + n for n in range(size)}
-        database.change(str(path), edits.store(entries))
+        MAKERS[request.param](str(path), entries)
         made.append((path.read_bytes(), {key.encode(): b"%d" % value for key, value in entries.items()}))
     return made
 
 
 @pytest.fixture
 def seeds(request):
-    number = request.config.getoption("--damaged-files", 60)
-    return lambda batch: range(batch, number, BATCHES)
+    return range(request.config.getoption("--damaged-files", 60))
 
 
-@pytest.mark.parametrize("batch", range(BATCHES))
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_no_damage_crashes_or_hangs_anything_and_what_is_refused_stays_as_it_was(tmp_path, sound_files, seeds, name, batch):
+def test_no_damage_crashes_or_hangs_anything_and_what_is_refused_stays_as_it_was(tmp_path, sound_files, seeds, name):
     wrong = []
-    for seed in seeds(batch):
+    for seed in seeds:
         path = tmp_path / f"{seed}.db"
         path.write_bytes(damaged(sound_files[seed % 2][0], seed))
         content, before = path.read_bytes(), path.stat()
@@ -114,14 +124,10 @@ def test_no_damage_crashes_or_hangs_anything_and_what_is_refused_stays_as_it_was
             assert path.read_bytes() == content, seed
             assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns), seed
     assert wrong == [], "seed, and exit status or minus the signal"
-    assert [name for name in os.listdir(tmp_path) if not name.endswith(".db")] == []
 
 
-@pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_repair_gives_a_sound_file_with_entries_that_there_were_and_no_others(
-    tmp_path, sound_files, seeds, native_database, batch
-):
-    for seed in seeds(batch):
+def test_a_repair_gives_a_sound_file_with_entries_that_there_were_and_no_others(tmp_path, sound_files, seeds, native_database):
+    for seed in seeds:
         path = tmp_path / f"{seed}.db"
         sound, entries = sound_files[seed % 2]
         content = damaged(sound, seed)
@@ -137,4 +143,22 @@ def test_a_repair_gives_a_sound_file_with_entries_that_there_were_and_no_others(
         assert len(found) == repair.verify(str(path))
         if done is not None:
             assert done.entries == len(found)
-            assert set(found) <= set(entries.items()), seed
+            # Without checksums a digit that became another digit cannot be told.
+            made_up = set(found) - set(entries.items())
+            assert len(made_up) <= (4 if sound[26] == 0 else 0), seed
+            assert {key for key, _value in made_up} <= set(entries), seed
+
+
+@pytest.mark.parametrize("offset", [0, 26, 4095, 4096])
+@pytest.mark.parametrize("name", ["add", "expire"])
+@pytest.mark.xfail(strict=True, reason="nobody looks where a page says that its free space ends: libdb crashes on it")
+def test_a_page_with_a_wrong_end_of_its_free_space_crashes_nothing(tmp_path, name, offset):
+    path = str(tmp_path / "relayers.db")
+    by_libdb(path, {f"10.0.{n >> 8}.{n & 255}": NOW + n for n in range(2000)})
+    content = bytearray(Path(path).read_bytes())
+    for page in range(4096, len(content), 4096):
+        if content[page + 25]:
+            content[page + 22 : page + 24] = offset.to_bytes(2, "little")
+    Path(path).write_bytes(content)
+    assert outcome(OPERATIONS[name], path) == REFUSED
+    assert Path(path).read_bytes() == content

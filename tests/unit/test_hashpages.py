@@ -12,7 +12,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import dat
 
 PAGE = 4096
 META_PAGE_SIZE, META_LAST_PAGE, META_MAX_BUCKET, META_HIGH_MASK, META_LOW_MASK, META_SPARES = 20, 32, 72, 76, 80, 96
-PAGE_NUMBER, PAGE_PREVIOUS, PAGE_NEXT, PAGE_COUNT, PAGE_TYPE, PAGE_OFFSETS = 8, 12, 16, 20, 25, 26
+PAGE_NUMBER, PAGE_PREVIOUS, PAGE_NEXT, PAGE_COUNT, PAGE_END_OF_FREE, PAGE_TYPE, PAGE_OFFSETS = 8, 12, 16, 20, 22, 25, 26
 SIZES = (0, 1, 2, 7, 100, 300, 301, 600, 1000, 2000, 5000, 20000)
 
 
@@ -190,8 +190,11 @@ META_DAMAGE = [
 
 
 @pytest.mark.parametrize("number", range(len(META_DAMAGE)))
-def test_a_first_page_that_tells_wrong_numbers_has_a_fault_and_nothing_is_made_up(sound, number):
+def test_a_first_page_that_tells_wrong_numbers_has_a_fault_and_nothing_is_made_up(request, sound, number):
     at, change = META_DAMAGE[number]
+    if at == META_SPARES + 8:
+        reason = "buckets_fit() looks at the places of the first two buckets and the last one only; libdb loses the others"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     struct.pack_into("<I", sound, at, change(number_at(sound, at)) & 0xFFFFFFFF)
     assert hashpages.fault_of(bytes(sound), len(sound))
     assert set(saved(sound)) <= set(numbered(2000).items())
@@ -214,6 +217,10 @@ PAGE_DAMAGE = [
     (PAGE_COUNT, "H", lambda old: 2042),
     (PAGE_COUNT, "H", lambda old: 0xFFFE),
     (PAGE_COUNT, "H", lambda old: 0xFFFF),
+    (PAGE_COUNT, "H", lambda old: old - 2),
+    (PAGE_END_OF_FREE, "H", lambda old: 0),
+    (PAGE_END_OF_FREE, "H", lambda old: old + 1),
+    (PAGE_END_OF_FREE, "H", lambda old: PAGE),
     (PAGE_TYPE, "B", lambda old: 1),
     (PAGE_TYPE, "B", lambda old: 5),
     (PAGE_TYPE, "B", lambda old: 8),
@@ -240,11 +247,17 @@ def test_a_page_whose_header_or_offsets_are_wrong_has_a_fault_and_the_other_page
     assert len(got) == len(set(got))
     assert others <= set(got)
     assert set(got) <= set(numbered(2000).items())
-    if at == PAGE_COUNT and change(0) in (0xFFFE, 0xFFFF) and which == -1:
+    if at == PAGE_END_OF_FREE or (at == PAGE_COUNT and (change(100), which) in {(102, 0), (102, 1), (98, 0), (98, 1), (98, -1)}):
+        request.applymarker(END_OF_FREE_UNSEEN)
+    if at == PAGE_COUNT and (change(100), which) in {(2042, -1), (0xFFFE, 0), (0xFFFE, 1), (0xFFFE, -1)}:
         request.applymarker(COUNT_BEYOND)
     assert hashpages.fault_of(bytes(sound), len(sound))
 
 
+END_OF_FREE_UNSEEN = pytest.mark.xfail(
+    strict=True,
+    reason="fault_of() passes over where the page says that its free space ends: libdb crashes on it, or spoils the page",
+)
 COUNT_BEYOND = pytest.mark.xfail(
     strict=True,
     reason="fault_of() unpacks as many offsets as the page says that it has: struct.error where they go beyond the file",

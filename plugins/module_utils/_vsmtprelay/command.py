@@ -54,6 +54,8 @@ home directory, else the host's only or default one, as {TABLE}
 says. IPv6 addresses may be written in any way, e.g. "2001:db8::5".
 """
 
+TEXTS = {"-h": USAGE + MORE, "--help": USAGE + MORE, "--version": f"vsmtprelay {__version__}\n"}
+
 EXIT_NOT_LISTED = 1
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_SIGPIPE = 141  # as a shell reports a program that the closed pipe ended
@@ -134,31 +136,29 @@ def _complain(error: RelayError) -> int:
 
 
 def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str]]:
-    """Return the options and the words after them; or None and the text to print, for --help and --version."""
-    call = _Call()
-    if not arguments or not arguments[0].startswith("-"):
-        return call, arguments
-    import getopt
+    """Return the options and the words after them; or None and the text to print, for --help and --version.
 
-    try:
-        options, words = getopt.getopt(
-            list(arguments), "h", ["database=", "server=", "all", "lock-timeout=", "help", "version"]
-        )
-    except getopt.GetoptError as error:
-        raise _UsageError(f"{error.msg}; vsmtprelay --help shows the options") from None
-    for option, value in options:
-        if option in ("-h", "--help"):
-            return None, [USAGE + MORE]
-        if option == "--version":
-            return None, [f"vsmtprelay {__version__}\n"]
-        if option == "--all":
+    By hand, because getopt and argparse import re, which takes as long as all the rest of a command.
+    """
+    call = _Call()
+    words = list(arguments)
+    while words and words[0].startswith("-"):
+        option, equals, value = words.pop(0).partition("=")
+        if option in TEXTS and not equals:
+            return None, [TEXTS[option]]
+        if option == "--all" and not equals:
             call.all = True
-        elif option == "--lock-timeout":
-            call.lock_seconds = _parse_seconds(value)
-        elif not value:
-            raise _UsageError(f"{option} needs a value")
+        elif option not in ("--database", "--server", "--lock-timeout"):
+            raise _UsageError(f"unknown option {option + equals + value!r}; vsmtprelay --help shows the options")
         else:
-            setattr(call, option[2:], value)
+            if not equals and words:
+                value = words.pop(0)
+            if not value:
+                raise _UsageError(f"{option} needs a value; vsmtprelay --help shows the options")
+            if option == "--lock-timeout":
+                call.lock_seconds = _parse_seconds(value)
+            else:
+                setattr(call, option[2:], value)
     if (call.database != "") + (call.server != "") + call.all > 1:
         raise _UsageError("--database, --server and --all exclude each other")
     return call, words

@@ -11,8 +11,8 @@ drop the record locks that this process holds on it (fcntl(2)), and a writer kil
 from __future__ import annotations
 
 import itertools
-import mmap
 import os
+import sys
 
 from . import hashpages
 from .errors import MissingBindingError, UnreadableError, UnwritableError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # libdb's own cache of 256 KiB makes it write dirty pages out and read them in again all through a bulk change.
 SMALLEST_CACHE = 1 << 20
 LARGEST_CACHE = 64 << 20
+# A file of up to so many bytes is read to look at its pages, a larger one is mapped: it is in memory once already.
+LARGEST_READ = 4 << 20
 # An item takes at least so many bytes of a page: two offsets, two types, an address and a digit.
 SMALLEST_ITEM = 8
 # So many entries are looked at to see whether a file was written with makemap -N.
@@ -146,8 +148,13 @@ class HashFile:
             raise self._damaged(error) from None
 
     def _look_at_pages(self, descriptor: int, size: int) -> None:
-        with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as data:
-            fault = hashpages.fault_of(data, size)
+        if size <= LARGEST_READ:
+            fault = hashpages.fault_of(os.pread(descriptor, size, 0), size)
+        else:
+            import mmap  # only here: importing it takes longer than to look at a small file
+
+            with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as data:
+                fault = hashpages.fault_of(data, size)
         if fault:
             raise self._damaged(fault)
 
@@ -201,12 +208,30 @@ def binding():  # type: ignore[no-untyped-def]
         from berkeleydb import db
     except ImportError:
         try:
-            from bsddb3 import db
+            db = _core_of_bsddb3()
         except ImportError:
-            import sys
-
             raise MissingBindingError(
                 f"{sys.executable} has no Berkeley DB binding: install the distribution's package python3-bsddb3 "
                 "and run this with the distribution's own python3"
             ) from None
     return db
+
+
+def _core_of_bsddb3():  # type: ignore[no-untyped-def]
+    """Return the compiled part of bsddb3 alone, which is all that ``bsddb3.db`` hands on.
+
+    The Python around it imports object wrappers that nobody needs here, and takes as long as all the rest of a command.
+    Raises ImportError.
+    """
+    before = sys.modules.get("bsddb3")
+    package = type(sys)("bsddb3")
+    package.__path__ = [os.path.join(directory, "bsddb3") for directory in sys.path]
+    sys.modules["bsddb3"] = package
+    try:
+        from bsddb3 import _pybsddb
+    finally:
+        if before is None:
+            del sys.modules["bsddb3"]
+        else:
+            sys.modules["bsddb3"] = before
+    return _pybsddb

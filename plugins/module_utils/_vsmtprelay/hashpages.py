@@ -12,8 +12,10 @@ the page as they are. libdb may crash on a damaged file; this cannot.
 
 from __future__ import annotations
 
-import operator
 import struct
+
+# What operator hands on; importing that module takes as long as checking a small file.
+from _operator import gt, itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,8 +125,8 @@ def fault_of(data: Data, size: int) -> str | None:
         if (
             offsets[0] >= meta.page_size
             or offsets[-1] < meta.header_bytes + 2 * count
-            or not all(map(operator.gt, offsets, offsets[1:]))
-            or bytes(operator.itemgetter(*offsets)(page)) != plain_items[:count]
+            or not all(map(gt, offsets, offsets[1:]))
+            or bytes(itemgetter(*offsets)(page)) != plain_items[:count]
         ):
             return f"the items of page {number} are not where they should be"
     return _fault_of_links(links, meta)
