@@ -12,6 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
 from ._vsmtprelay import hashfile, text_file
+from ._vsmtprelay.database import LOCK_SECONDS
 from ._vsmtprelay.entries import lines_of, text_of
 from ._vsmtprelay.errors import MissingBindingError, RelayError
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from ._vsmtprelay.edits import Changes
     from ._vsmtprelay.text_file import Attributes
 
+# As in the documentation fragment ``relayers``; the path is documented by each module.
+DATABASE_OPTIONS = {
+    "path": {"type": "path", "default": "/etc/mail/relayers.db"},
+    "lock_timeout": {"type": "float", "default": LOCK_SECONDS},
+}
 DISTRIBUTION_INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 
 

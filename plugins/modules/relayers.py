@@ -16,9 +16,8 @@ description:
   - A database that fails is named, and the others are still done.
 author:
   - The vsmtp.relay authors (@vsmtp)
-requirements:
-  - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
 extends_documentation_fragment:
+  - vsmtp.relay.relayers
   - vsmtp.relay.attributes
 options:
   path:
@@ -68,10 +67,6 @@ options:
       - Without it a damaged database is an error.
     type: bool
     default: false
-  lock_timeout:
-    description: For how many seconds to wait for other programs that are writing the database.
-    type: float
-    default: 30
 seealso:
   - module: vsmtp.relay.relayers_expire
   - module: vsmtp.relay.relayers_info
@@ -137,7 +132,14 @@ databases:
 import os
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import diff_of, finish, for_each, module_with_binding, names
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+    DATABASE_OPTIONS,
+    diff_of,
+    finish,
+    for_each,
+    module_with_binding,
+    names,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import parse_minutes, parse_timestamp
@@ -180,14 +182,13 @@ def main():
     entries = dict(type="list", elements="raw", default=[])
     module = module_with_binding(
         argument_spec=dict(
-            path=dict(type="path", default="/etc/mail/relayers.db"),
+            DATABASE_OPTIONS,
             relayers=entries,
             databases=dict(type="list", elements="dict", options=dict(path=dict(type="path", required=True), relayers=entries)),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             purge=dict(type="bool", default=False),
             refresh=dict(type="str", default="never"),
             repair=dict(type="bool", default=False),
-            lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
         ),
         supports_check_mode=True,
     )

@@ -15,9 +15,8 @@ description:
   - A database that does not exist is empty. A database that fails is named, and the others are still done.
 author:
   - The vsmtp.relay authors (@vsmtp)
-requirements:
-  - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
 extends_documentation_fragment:
+  - vsmtp.relay.relayers
   - vsmtp.relay.attributes
 options:
   path:
@@ -32,10 +31,6 @@ options:
     description: The age in minutes from which on an entry is removed. V(0) removes every entry that is not in the future.
     type: int
     default: 1440
-  lock_timeout:
-    description: For how many seconds to wait for other programs that are writing the database.
-    type: float
-    default: 30
 seealso:
   - module: vsmtp.relay.relayers
   - module: vsmtp.relay.relayers_info
@@ -73,17 +68,23 @@ databases:
 
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import diff_of, finish, for_each, module_with_binding, names
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+    DATABASE_OPTIONS,
+    diff_of,
+    finish,
+    for_each,
+    module_with_binding,
+    names,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 
 
 def main():
     module = module_with_binding(
         argument_spec=dict(
-            path=dict(type="path", default="/etc/mail/relayers.db"),
+            DATABASE_OPTIONS,
             paths=dict(type="list", elements="path"),
             older_than=dict(type="int", default=1440),
-            lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
         ),
         supports_check_mode=True,
     )

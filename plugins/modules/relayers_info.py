@@ -14,9 +14,8 @@ description:
   - A database that does not exist is empty. A database that fails is named, and the others are still read.
 author:
   - The vsmtp.relay authors (@vsmtp)
-requirements:
-  - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
 extends_documentation_fragment:
+  - vsmtp.relay.relayers
   - vsmtp.relay.attributes.info
 options:
   path:
@@ -34,10 +33,6 @@ options:
     description: Whether to check every page of a database. It then is no error that one is damaged.
     type: bool
     default: false
-  lock_timeout:
-    description: For how many seconds to wait for other programs that are writing the database.
-    type: float
-    default: 30
 seealso:
   - module: vsmtp.relay.relayers
   - module: vsmtp.relay.relayers_expire
@@ -95,7 +90,12 @@ databases:
 import os
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each, module_with_binding
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+    DATABASE_OPTIONS,
+    finish,
+    for_each,
+    module_with_binding,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, text_of, timestamp_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
@@ -104,11 +104,10 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
 def main():
     module = module_with_binding(
         argument_spec=dict(
-            path=dict(type="path", default="/etc/mail/relayers.db"),
+            DATABASE_OPTIONS,
             paths=dict(type="list", elements="path"),
             older_than=dict(type="int"),
             verify=dict(type="bool", default=False),
-            lock_timeout=dict(type="float", default=database.LOCK_SECONDS),
         ),
         supports_check_mode=True,
     )

@@ -247,7 +247,8 @@ def test_a_page_whose_header_or_offsets_are_wrong_has_a_fault_and_the_other_page
     assert len(got) == len(set(got))
     assert others <= set(got)
     assert set(got) <= set(numbered(2000).items())
-    if at == PAGE_END_OF_FREE or (at == PAGE_COUNT and (change(100), which) in {(102, 0), (102, 1), (98, 0), (98, 1), (98, -1)}):
+    unseen = {(102, 0), (102, 1), (98, 0), (98, 1), (98, -1)}
+    if at == PAGE_END_OF_FREE or (at == PAGE_COUNT and (change(100), which) in unseen):
         request.applymarker(END_OF_FREE_UNSEEN)
     if at == PAGE_COUNT and (change(100), which) in {(2042, -1), (0xFFFE, 0), (0xFFFE, 1), (0xFFFE, -1)}:
         request.applymarker(COUNT_BEYOND)

@@ -175,7 +175,9 @@ def test_any_words_end_with_a_status_of_their_own_and_never_with_a_traceback(com
         assert answer[2].count("\n") == 1 or answer[2] == command.USAGE
 
 
-names = st.one_of(st.sampled_from([f"10.0.0.{n}" for n in range(6)]), st.integers(0, 400).map(lambda n: f"10.1.{n >> 8}.{n & 255}"))
+names = st.one_of(
+    st.sampled_from([f"10.0.0.{n}" for n in range(6)]), st.integers(0, 400).map(lambda n: f"10.1.{n >> 8}.{n & 255}")
+)
 times = st.integers(NOW - 600, NOW + 120)
 steps = st.one_of(
     st.tuples(st.just("add"), st.dictionaries(names, times, max_size=5)),

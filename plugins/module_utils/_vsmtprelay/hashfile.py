@@ -112,32 +112,25 @@ class HashFile:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value, in the file's own order."""
-        left = self._most_items
-        try:
-            cursor = self._db.cursor()
-            try:
-                item = cursor.first()
-                while item is not None:
-                    yield item
-                    left -= 1
-                    if left < 0:
-                        raise self._damaged("its pages go in a circle")
-                    item = cursor.next()
-            finally:
-                cursor.close()
-        except self._libdb.DBError as error:
-            raise self._damaged(error) from None
+        return self._pass(None)
 
     def delete_where(self, unwanted: Callable[[bytes, bytes], object]) -> None:
         """Take away every entry for which ``unwanted(key, value)`` is true, in one pass over the file."""
+        for _kept in self._pass(unwanted):
+            pass
+
+    def _pass(self, unwanted: Callable[[bytes, bytes], object] | None) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every entry that is not ``unwanted``, and delete those that are."""
         left = self._most_items
         try:
             cursor = self._db.cursor()
             try:
                 item = cursor.first()
                 while item is not None:
-                    if unwanted(*item):
+                    if unwanted is not None and unwanted(*item):
                         cursor.delete()
+                    else:
+                        yield item
                     left -= 1
                     if left < 0:
                         raise self._damaged("its pages go in a circle")
