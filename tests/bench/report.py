@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report: tables for the terminal and for docs/benchmark.md."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+
+from .results import Results, Row
+from .table import milliseconds, number, spread, table
+from .targets import verdict
+
+PLOT = "benchmark.svg"
+
+INTRODUCTION = """\
+# Benchmark of the database
+
+Made by `make bench` on {date}; do not edit. Times are milliseconds: the median of the turns, and the least and the most of
+them. Ratios are of medians, with the bounds that were set for them.
+
+Perl is the way the peers work: `DB_File` on the live file, in place, no lock, no flush, nothing left whole if it is killed. What
+`vsmtprelay` does in the same time is described in [how it works](how_it_works.md).
+
+![Growth with the number of entries]({plot})
+"""
+
+METHOD = """\
+## How it is measured
+
+- In a Debian guest with the role applied, on its `/etc/mail/relayers.db`; other services of the guest are stopped. The
+  contestants take turns (A B C A B C …), after one turn that does not count.
+- Every turn that changes the file starts from a fresh copy of the same file, in the page cache and flushed to the disk. The
+  first result of each contestant is checked: the number of entries, for `list` every byte.
+- A whole command is timed from just before `posix_spawn` until it has been waited for. `list` writes to `/dev/null`. `makemap`
+  finds the text of the survivors ready; a real expiry by `makemap` would first have to dump and filter the file.
+- Addresses are random, and half of the timestamps, at random, are more than 1440 minutes old. "by makemap" are files that `makemap`
+  wrote from such text; "by vsmtprelay" are files of our own code, which have a checksum in each page.
+- Inside a process: `database.change()` with one new address, right after its own last write, and right after another program
+  wrote the file, so that its pages are looked at first; and `shutil.copyfile` and `fsync` of the same file.
+- Memory: the process is looked at all through its run. Counted is the greatest sum of its own pages, of its program and libraries,
+  and of the copy of the database that it holds in memory (a memfd, which `ru_maxrss` counts only where it is mapped). Not counted is
+  the page cache of the files on disk, which the kernel can take back.
+"""
+
+
+def render(results: Results) -> str:
+    """Return the whole report in Markdown."""
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return "\n".join(
+        [
+            INTRODUCTION.format(date=date, plot=PLOT),
+            "## Whole commands\n",
+            _commands(results),
+            "## One add inside a process\n",
+            _process(results),
+            f"## Peak memory at {number(results.sizes[-1])} entries\n",
+            _memory(results),
+            f"## Where the time of `vsmtprelay add` goes, at {number(results.breakdown['entries'])} entries\n",
+            _breakdown(results),
+            "## What bounds the figures\n",
+            _bounds(results),
+            METHOD,
+            "## Measured with\n",
+            table(["", ""], [[name, text] for name, text in results.host.items()]),
+        ]
+    )
+
+
+def _writer(row: Row) -> str:
+    return "makemap" if row.variant == "makemap" else "vsmtprelay"
+
+
+def _commands(results: Results) -> str:
+    parts = []
+    for work, title in (
+        ("add", "add, in place by Perl"),
+        ("expire", "expire half, by cursor and delete in Perl, by a rebuild from text with `makemap -c 67108864`"),
+        ("list", "list"),
+    ):
+        others = {"perl": "Perl", "makemap": "makemap"} if work == "expire" else {"perl": "Perl"}
+        heads = ["entries", "file by", "vsmtprelay", *others.values()]
+        heads += [head for name in others.values() for head in (f"in times of {name}", "target")]
+        rows = []
+        for row in results.of(work):
+            cells = [number(row.entries), _writer(row), spread(row.took["vsmtprelay"]), *(spread(row.took[o]) for o in others)]
+            for other in others:
+                ratio = row.ratio("vsmtprelay", other)
+                cells += [f"{ratio:.2f}", verdict(work, row.entries, other, ratio)]
+            rows.append(cells)
+        parts.append(f"### {title}\n\n{table(heads, rows)}")
+    return "\n".join(parts)
+
+
+def _process(results: Results) -> str:
+    heads = ["entries", "file first by", "copyfile + fsync", "add", "in copies", "target"]
+    heads += ["add after another's write", "in copies"]
+    rows = []
+    for row in results.of("process"):
+        own, foreign = row.ratio("after its own", "copy"), row.ratio("after another", "copy")
+        cells = [number(row.entries), _writer(row), spread(row.took["copy"]), spread(row.took["after its own"]), f"{own:.2f}"]
+        cells += [verdict("process", row.entries, "copy", own), spread(row.took["after another"]), f"{foreign:.2f}"]
+        rows.append(cells)
+    return table(heads, rows)
+
+
+def _memory(results: Results) -> str:
+    heads = ["command", "file by", "file MB", "peak MB", "of it the copy", "ru_maxrss", "peak / file", "target"]
+    rows = []
+    for peak in results.memory:
+        ratio = peak.together / peak.file
+        ours = peak.who == "vsmtprelay"
+        rows.append(
+            [
+                f"{'vsmtprelay' if ours else 'Perl'} {peak.work}",
+                "makemap" if peak.variant == "makemap" else "vsmtprelay",
+                *(f"{value / 1e6:.1f}" for value in (peak.file, peak.together, peak.memfd, peak.maxrss)),
+                f"{ratio:.2f}",
+                verdict("memory", peak.entries, "file", ratio) if ours else "",
+            ]
+        )
+    return table(heads, rows)
+
+
+def _breakdown(results: Results) -> str:
+    stages = sorted(results.breakdown["stages"].items(), key=lambda stage: -stage[1])
+    imports = results.breakdown["imports"].items()
+    return "\n".join(
+        [
+            table(["stage", "ms"], [[name, milliseconds(seconds)] for name, seconds in stages]),
+            "Each import by itself, with `-X importtime` (which makes them slower):\n",
+            table(["module", "ms"], [[name, milliseconds(seconds)] for name, seconds in imports]),
+        ]
+    )
+
+
+def _bounds(results: Results) -> str:
+    starts = results.breakdown["starts"].items()
+    floors = results.floors.items()
+    return "\n".join(
+        [
+            "Starting and ending a process, before it does anything:\n",
+            table(["process", "ms"], [[name, spread(seconds)] for name, seconds in starts]),
+            f"The least that work on {number(results.sizes[-1])} entries takes, without locks, checks, copies and flushes:\n",
+            table(["work", "ms"], [[name, spread(seconds)] for name, seconds in floors]),
+            *_sentences(results),
+        ]
+    )
+
+
+def _sentences(results: Results) -> list[str]:
+    """Say, for each figure that has a bound, how much of what it may take is gone before our code does anything."""
+    starts = {name: statistics.median(seconds) for name, seconds in results.breakdown["starts"].items()}
+    floors = {name: statistics.median(seconds) for name, seconds in results.floors.items()}
+    lines = []
+    for row in results.of("add", "makemap"):
+        if row.entries == results.breakdown["entries"]:
+            may, start = 1.3 * row.median("perl"), starts["Python and the binding"]
+            lines.append(
+                f"- `add` may take {milliseconds(may)} ms; Python and the binding alone take {milliseconds(start)} ms, "
+                f"{start / may:.0%} of that."
+            )
+    for work, share, floor in (
+        ("expire", 1 / 3, "binding: cursor, delete every second entry"),
+        ("list", 1 / 3, "binding: cursor over all entries"),
+    ):
+        for row in results.of(work, "makemap"):
+            if row.entries == results.sizes[-1]:
+                may = share * row.median("perl")
+                lines.append(
+                    f"- `{work}` of {number(row.entries)} may take {milliseconds(may)} ms by the bound against Perl; "
+                    f"the bare cursor of the binding takes {milliseconds(floors[floor])} ms, {floors[floor] / may:.0%} of that."
+                )
+    return ["\n".join(lines) + "\n"]
