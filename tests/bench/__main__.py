@@ -28,9 +28,7 @@ SERVICES = ("cron", "dovecot", "sendmail")
 def main() -> int:
     """Run the benchmark; return the exit status."""
     parser = argparse.ArgumentParser(prog="bench", description="How fast the database is, beside Perl's DB_File and makemap.")
-    parser.add_argument(
-        "--quick", action="store_true", help="small databases and few turns, to see whether the benchmark works"
-    )
+    parser.add_argument("--quick", action="store_true", help="small databases and few turns: only to see whether it works")
     parser.add_argument(
         "--output",
         type=Path,

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 
 from .results import Results
+from .table import number
 
 INK = "#808080"
 PANELS = {
@@ -44,7 +45,7 @@ SETTINGS = {
 def draw(results: Results, path: Path) -> None:
     """Write the plot to ``path``: a panel for each work, both axes logarithmic, files as makemap writes them."""
     matplotlib.use("svg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     with matplotlib.rc_context(SETTINGS):
         figure, panels = pyplot.subplots(2, 2, figsize=(9, 6.5), sharex=True, layout="constrained")
@@ -64,8 +65,14 @@ def draw(results: Results, path: Path) -> None:
                     linewidth=0,
                 )
             panel.set(title=title, xscale="log", yscale="log", ylabel="milliseconds")
+            panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+            panel.yaxis.set_minor_formatter(ticker.NullFormatter())
+            panel.xaxis.set_major_locator(ticker.FixedLocator(results.sizes))
+            panel.xaxis.set_major_formatter(lambda entries, _place: number(int(entries)))
+            panel.xaxis.set_minor_locator(ticker.NullLocator())
             panel.grid(visible=True, which="major")
-            panel.legend(frameon=False)
+            panel.legend(frameon=False, fontsize=8)
         for panel in panels[1]:
             panel.set_xlabel("entries")
         figure.suptitle("Median and range of the turns", fontsize=9)

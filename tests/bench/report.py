@@ -11,6 +11,7 @@ from .table import milliseconds, number, spread, table
 from .targets import verdict
 
 PLOT = "benchmark.svg"
+BARE_PYTHON = "Python and the binding, left by _exit"
 
 INTRODUCTION = """\
 # Benchmark of the database
@@ -18,8 +19,8 @@ INTRODUCTION = """\
 Made by `make bench` on {date}; do not edit. Times are milliseconds: the median of the turns, and the least and the most of
 them. Ratios are of medians, with the bounds that were set for them.
 
-Perl is the way the peers work: `DB_File` on the live file, in place, no lock, no flush, nothing left whole if it is killed. What
-`vsmtprelay` does in the same time is described in [how it works](how_it_works.md).
+Perl is the way the peers work: `DB_File` on the live file, in place, no lock, no flush, and a damaged file
+if it is killed. What `vsmtprelay` does in the same time is described in [how it works](how_it_works.md).
 
 ![Growth with the number of entries]({plot})
 """
@@ -33,13 +34,14 @@ METHOD = """\
   first result of each contestant is checked: the number of entries, for `list` every byte.
 - A whole command is timed from just before `posix_spawn` until it has been waited for. `list` writes to `/dev/null`. `makemap`
   finds the text of the survivors ready; a real expiry by `makemap` would first have to dump and filter the file.
-- Addresses are random, and half of the timestamps, at random, are more than 1440 minutes old. "by makemap" are files that `makemap`
-  wrote from such text; "by vsmtprelay" are files of our own code, which have a checksum in each page.
+- Addresses are random, and half of the timestamps, at random, are more than 1440 minutes old. Files by makemap were
+  made from such text; files by vsmtprelay were made by our own code, which gives each page a checksum.
 - Inside a process: `database.change()` with one new address, right after its own last write, and right after another program
   wrote the file, so that its pages are looked at first; and `shutil.copyfile` and `fsync` of the same file.
-- Memory: the process is looked at all through its run. Counted is the greatest sum of its own pages, of its program and libraries,
-  and of the copy of the database that it holds in memory (a memfd, which `ru_maxrss` counts only where it is mapped). Not counted is
-  the page cache of the files on disk, which the kernel can take back.
+- Memory: the process is looked at all through its run. Counted is the greatest sum of its own pages, of its program and
+  libraries, and of the copy of the database that it holds in memory (a memfd). `ru_maxrss` counts that only where it is mapped,
+  and is never less than the 12 MB of the program that measures. Not counted is the page cache of the files on disk, which the
+  kernel can take back.
 """
 
 
@@ -61,7 +63,7 @@ def render(results: Results) -> str:
             _bounds(results),
             METHOD,
             "## Measured with\n",
-            table(["", ""], [[name, text] for name, text in results.host.items()]),
+            "".join(f"- {name}: {text}\n" for name, text in results.host.items()),
         ]
     )
 
@@ -79,7 +81,7 @@ def _commands(results: Results) -> str:
     ):
         others = {"perl": "Perl", "makemap": "makemap"} if work == "expire" else {"perl": "Perl"}
         heads = ["entries", "file by", "vsmtprelay", *others.values()]
-        heads += [head for name in others.values() for head in (f"in times of {name}", "target")]
+        heads += [head for name in others.values() for head in (f"÷ {name}", "target")]
         rows = []
         for row in results.of(work):
             cells = [number(row.entries), _writer(row), spread(row.took["vsmtprelay"]), *(spread(row.took[o]) for o in others)]
@@ -92,8 +94,8 @@ def _commands(results: Results) -> str:
 
 
 def _process(results: Results) -> str:
-    heads = ["entries", "file first by", "copyfile + fsync", "add", "in copies", "target"]
-    heads += ["add after another's write", "in copies"]
+    heads = ["entries", "file first by", "copyfile + fsync", "add", "÷ copy", "target"]
+    heads += ["add after another's write", "÷ copy"]
     rows = []
     for row in results.of("process"):
         own, foreign = row.ratio("after its own", "copy"), row.ratio("after another", "copy")
@@ -140,7 +142,7 @@ def _bounds(results: Results) -> str:
         [
             "Starting and ending a process, before it does anything:\n",
             table(["process", "ms"], [[name, spread(seconds)] for name, seconds in starts]),
-            f"The least that work on {number(results.sizes[-1])} entries takes, without locks, checks, copies and flushes:\n",
+            f"The least that work on {number(results.sizes[-1])} entries takes, without locks, checks, copies and flushes, and the peers:\n",
             table(["work", "ms"], [[name, spread(seconds)] for name, seconds in floors]),
             *_sentences(results),
         ]
@@ -151,23 +153,15 @@ def _sentences(results: Results) -> list[str]:
     """Say, for each figure that has a bound, how much of what it may take is gone before our code does anything."""
     starts = {name: statistics.median(seconds) for name, seconds in results.breakdown["starts"].items()}
     floors = {name: statistics.median(seconds) for name, seconds in results.floors.items()}
+    deleting = floors["binding: cursor, delete every second entry"]
+    listing = floors["Python: keys and values out of the pages"] + floors["Python: two lines of text for each entry"]
     lines = []
-    for row in results.of("add", "makemap"):
-        if row.entries == results.breakdown["entries"]:
-            may, start = 1.3 * row.median("perl"), starts["Python and the binding"]
-            lines.append(
-                f"- `add` may take {milliseconds(may)} ms; Python and the binding alone take {milliseconds(start)} ms, "
-                f"{start / may:.0%} of that."
-            )
-    for work, share, floor in (
-        ("expire", 1 / 3, "binding: cursor, delete every second entry"),
-        ("list", 1 / 3, "binding: cursor over all entries"),
+    for bound, may, floor, what in (
+        ("`add`, 1.3 × Perl", 1.3 * starts["Perl: add"], starts[BARE_PYTHON], "starting Python with the binding"),
+        ("`expire`, 1/3 of Perl", floors["Perl: expire"] / 3, deleting, "deleting half through the binding"),
+        ("`expire`, 1/2 of makemap", floors["makemap: survivors"] / 2, deleting, "deleting half through the binding"),
+        ("`list`, 1/3 of Perl", floors["Perl: list"] / 3, listing, "taking pages apart and putting lines together in Python"),
     ):
-        for row in results.of(work, "makemap"):
-            if row.entries == results.sizes[-1]:
-                may = share * row.median("perl")
-                lines.append(
-                    f"- `{work}` of {number(row.entries)} may take {milliseconds(may)} ms by the bound against Perl; "
-                    f"the bare cursor of the binding takes {milliseconds(floors[floor])} ms, {floors[floor] / may:.0%} of that."
-                )
+        words = f"{milliseconds(may)} ms here; {what} takes {milliseconds(floor)} ms"
+        lines.append(f"- {bound}: {words}, {floor / may:.0%} of that{'' if floor < may else ', so it is out of reach'}.")
     return ["\n".join(lines) + "\n"]

@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peaks of one command, in bytes; ``together`` counts the copy in memory (``memfd``) once, ``maxrss`` where it is mapped."""
+    """Peaks of one command, in bytes; ``together`` counts the copy in memory (``memfd``), ``maxrss`` where it is mapped."""
 
     work: str
     variant: str

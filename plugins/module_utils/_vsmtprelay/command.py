@@ -12,7 +12,7 @@ import time
 
 from . import __version__, database, edits
 from .addresses import key_of
-from .entries import lines_of, old_before, parse_minutes, parse_timestamp, timestamp_of
+from .entries import old_before, parse_minutes, parse_timestamp, texts_of
 from .errors import InputOutputError, MalformedError, RelayError, UnreadableError
 from .virtual_servers import TABLE, VirtualServers
 
@@ -118,9 +118,12 @@ def _run(arguments: Sequence[str], table: str) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Put /dev/null where the caller closed the standard output or error output, for which Python has None."""
+    """Put something where the caller closed the standard output or error output, for which Python has None.
+
+    What is written to a closed output fails, as it would elsewhere; a complaint that nobody can hear is dropped.
+    """
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 (for the rest of the process)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
@@ -144,6 +147,8 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
     words = list(arguments)
     while words and words[0].startswith("-"):
         option, equals, value = words.pop(0).partition("=")
+        if option + equals == "--":
+            break
         if option in TEXTS and not equals:
             return None, [TEXTS[option]]
         if option == "--all" and not equals:
@@ -274,19 +279,8 @@ def _repair(arguments: Sequence[str]) -> Callable[[str, float], int]:
 
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:
     """Print the entries stamped at ``limit`` (epoch seconds) or before, or all of them where it is None."""
-    output = sys.stdout.buffer
-    lines: list[bytes] = []
     with database.read(_existing(path), lock_seconds) as snapshot:
-        for key, value in snapshot.items():
-            if limit is not None:
-                timestamp = timestamp_of(value)
-                if timestamp is None or timestamp > limit:
-                    continue
-            lines.append(lines_of(key, value))
-            if len(lines) == 1024:
-                output.write(b"".join(lines))
-                lines.clear()
-    output.write(b"".join(lines))
+        sys.stdout.buffer.writelines(texts_of(snapshot.items(), limit))
     return 0
 
 

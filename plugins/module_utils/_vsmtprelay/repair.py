@@ -62,7 +62,7 @@ def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = Fal
         if _is_sound(snapshot):
             return None
         saved = _saved(snapshot.content())
-        copy = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+        copy = _free_name(f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
         if check_only:
             return Repaired(copy, len(saved))
         with SoleWriter(path, patience) as writer:
@@ -116,6 +116,15 @@ def _is_entry(key: bytes, value: bytes) -> bool:
         return False
 
 
+def _free_name(name: str) -> str:
+    """Return ``name``, or with a number behind it where there is such a file."""
+    number, free = 0, name
+    while os.path.lexists(free):
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
 def _keep(snapshot: Snapshot, copy: str) -> None:
     """Write the damaged file, as it was read, to ``copy``, with the same owner and mode."""
     status = os.stat(snapshot.path)
@@ -125,5 +134,8 @@ def _keep(snapshot: Snapshot, copy: str) -> None:
         os.fchown(descriptor, status.st_uid, status.st_gid)
         os.fchmod(descriptor, status.st_mode & 0o7777)
         os.fsync(descriptor)
+    except BaseException:
+        os.unlink(copy)
+        raise
     finally:
         os.close(descriptor)

@@ -36,11 +36,11 @@ def with_ruleset(text: str, ruleset: Ruleset, mc: bool) -> str:
 
     The place is kept because a sendmail.cf that m4 generated has it in the middle, and is right as it is.
     """
-    newline = "\r\n" if "\r\n" in text else "\n"
     found = _find(text, MC if mc else "")
     if found:
-        before, unended, after = found
+        before, unended, after, newline = found
     else:
+        newline = "\r\n" if "\r\n" in text else "\n"
         unended = newline if text and not text.endswith("\n") else ""
         before, after = text + unended, ""
     lines = [BEGIN + (UNENDED if unended else ""), *ruleset.text().splitlines(), END]
@@ -57,13 +57,16 @@ def without_ruleset(text: str, mc: bool) -> str:
     for prefix in (MC,) if mc else ("", MADE_COMMENT + MC):
         found = _find(text, prefix)
         if found:
-            before, unended, after = found
+            before, unended, after, _newline = found
             text = (before[: -len(unended)] if unended and not after else before) + after
     return text
 
 
-def _find(text: str, prefix: str) -> tuple[str, str, str] | None:
-    """Return what is before the ruleset, the newline that was put there for it, and what is after it; None if there is none."""
+def _find(text: str, prefix: str) -> tuple[str, str, str, str] | None:
+    """Return what is before the ruleset, the newline that was put there for it (or nothing), what is after it, and its newline.
+
+    None if there is no ruleset. Raises MalformedError.
+    """
     lines = text.splitlines(keepends=True)
     begins = [number for number, line in enumerate(lines) if line.startswith(prefix + BEGIN)]
     ends = [number for number, line in enumerate(lines) if line.startswith(prefix + END)]
@@ -75,4 +78,4 @@ def _find(text: str, prefix: str) -> tuple[str, str, str] | None:
         )
     first = lines[begins[0]]
     newline = "\r\n" if first.endswith("\r\n") else "\n"
-    return "".join(lines[: begins[0]]), newline if UNENDED in first else "", "".join(lines[ends[0] + 1 :])
+    return "".join(lines[: begins[0]]), newline if UNENDED in first else "", "".join(lines[ends[0] + 1 :]), newline

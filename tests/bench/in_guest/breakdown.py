@@ -16,6 +16,15 @@ RESULT = "/run/bench-stages"
 IMPORTS = "/run/bench-imports"
 MOST_IMPORTS = 12
 
+# The compiled part of the binding, without the Python around it.
+BINDING = """
+import posix, sys
+sys.modules["bsddb3"] = package = type(sys)("bsddb3")
+package.__path__ = ["/usr/lib/python3/dist-packages/bsddb3"]
+from bsddb3 import _pybsddb
+posix._exit(0)
+"""
+
 
 def measure(entries, quick):
     """Return a dictionary: ``stages`` and ``imports`` (name → median seconds), ``starts`` (name → seconds of each turn)."""
@@ -34,9 +43,10 @@ def measure(entries, quick):
                 for name, command in {
                     "a program that does nothing": ["true"],
                     "Python": [*interpreter, "-c", "pass"],
-                    "Python and the binding": [*interpreter, "-c", _import_binding()],
+                    "Python and the binding, left by _exit": [*interpreter, "-c", BINDING],
                     "Perl": ["perl", "-e", "1"],
                     "Perl and DB_File": ["perl", "-MDB_File", "-e", "1"],
+                    "Perl: add": ["perl", commands.PEER, "add", databases.LIVE, commands.NEW_ADDRESS, "1000"],
                 }.items()
             },
             turns,
@@ -44,14 +54,10 @@ def measure(entries, quick):
     }
 
 
-def _import_binding():
-    return "import sys; sys.path.append('/usr/lib/python3/dist-packages'); from bsddb3 import db"
-
-
 def _stages(entries, interpreter, words, turns):
     """Return item → median seconds, in the order of time; one more item is how long the plain command takes."""
     plain, booked = [], []
-    for unused in range(turns + 1):
+    for _ in range(turns + 1):
         databases.lay_out(entries, "makemap")
         plain.append(spawn.seconds(words))
         databases.lay_out(entries, "makemap")
@@ -71,12 +77,12 @@ def _stages(entries, interpreter, words, turns):
 def _imports(entries, interpreter, words, turns):
     """Return module → median seconds of the dearest imports, each without those made in it."""
     spent = {}
-    for unused in range(turns):
+    for _ in range(turns):
         databases.lay_out(entries, "makemap")
         spawn.seconds([interpreter[0], "-X", "importtime", *interpreter[1:], *words], stderr=IMPORTS)
         with open(IMPORTS) as file:
             for line in file:
-                own, unused, name = line.removeprefix("import time:").split("|")
+                own, _cumulated, name = line.removeprefix("import time:").split("|")
                 if own.strip().isdigit():
                     spent.setdefault(name.strip(), []).append(int(own) / 1e6)
     os.unlink(IMPORTS)

@@ -20,8 +20,8 @@ def measure(sizes, quick):
             if variant == "own" and entries not in (10_000, 1_000_000):
                 continue
             for work, contest in (("add", _add), ("expire", _expire), ("list", _list)):
-                took = contest(entries, variant, repetitions(entries, quick))
-                tell(f"{work}, {entries} entries, file written by {variant}", took)
+                took = contest(entries, variant, repetitions(entries, quick, second=variant == "own"))
+                tell(f"{work}, {entries} entries, file by {databases.WRITERS[variant]}", took)
                 yield work, variant, entries, took
 
 

@@ -6,9 +6,10 @@ import statistics
 REPETITIONS = {1_000: 15, 10_000: 15, 100_000: 9, 1_000_000: 5}
 
 
-def repetitions(entries, quick):
-    """Return how often each contestant has a turn at a database of ``entries`` entries."""
-    return 3 if quick else REPETITIONS[entries]
+def repetitions(entries, quick, second=False):
+    """Return how often each contestant has a turn at ``entries`` entries; at a ``second`` file of that size it has fewer."""
+    turns = 3 if quick else REPETITIONS[entries]
+    return min(turns, 9) * 2 // 3 if second else turns
 
 
 def take_turns(contestants, turns):

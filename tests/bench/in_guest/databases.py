@@ -16,7 +16,8 @@ import spawn
 
 LIVE = "/etc/mail/relayers.db"
 STORE = "/root/bench/data"
-VARIANTS = ("makemap", "own")
+WRITERS = {"makemap": "makemap", "own": "vsmtprelay"}
+VARIANTS = tuple(WRITERS)
 CACHE_BYTES = "67108864"
 
 MINUTES = 1440
@@ -60,7 +61,7 @@ def flush(path):
 def count():
     """Return how many entries the live database has, as makemap reads it."""
     dump = subprocess.Popen([spawn.found("makemap"), "-u", "hash", LIVE], stdout=subprocess.PIPE)
-    lines = sum(1 for unused in dump.stdout)
+    lines = sum(1 for _ in dump.stdout)
     spawn.require_success(["makemap", "-u"], dump.wait())
     return lines
 
@@ -73,8 +74,8 @@ def main():
     addresses = [f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}" for number in numbers]
     # Half is past the limit. No entry is so near to it that it would pass it while the benchmark runs.
     half = entries // 2
-    times = [now - MINUTES * 60 - chosen.randrange(24 * HOUR) for unused in range(half)]
-    times += [now - chosen.randrange(22 * HOUR) for unused in range(entries - half)]
+    times = [now - MINUTES * 60 - chosen.randrange(24 * HOUR) for _ in range(half)]
+    times += [now - chosen.randrange(22 * HOUR) for _ in range(entries - half)]
     chosen.shuffle(times)
     os.makedirs(STORE, exist_ok=True)
     path = stored(entries, variant)

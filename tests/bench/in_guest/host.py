@@ -6,6 +6,8 @@ import platform
 import re
 import subprocess
 
+PERL_VERSIONS = 'printf "%vd, DB_File %s, Berkeley DB %s", $^V, $DB_File::VERSION, $DB_File::db_version'
+
 
 def describe():
     """Return name → text: machine, kernel, file system, versions."""
@@ -16,12 +18,7 @@ def describe():
         "file system": _first_line("findmnt", "--noheadings", "--output", "FSTYPE", "--target", "/etc/mail"),
         "sendmail": _version(r"Version (\S+)", "sendmail", "-d0.1", "-bv", "root"),
         "Python": f"{platform.python_version()}, {_binding()}",
-        "Perl": _first_line(
-            "perl",
-            "-MDB_File",
-            "-e",
-            'printf "%vd, DB_File %s, Berkeley DB %s\n", $^V, $DB_File::VERSION, $DB_File::db_version',
-        ),
+        "Perl": _first_line("perl", "-MDB_File", "-e", PERL_VERSIONS),
     }
 
 

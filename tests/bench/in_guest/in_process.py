@@ -43,7 +43,7 @@ def measure(sizes, quick):
 
             contestants = {"after another": add_to_foreign_file, "after its own": add, "copy": _copy}
             took = take_turns(contestants, 2 * repetitions(entries, quick))
-            tell(f"add in a process, {entries} entries, file written by {variant}", took)
+            tell(f"add in a process, {entries} entries, file by {databases.WRITERS[variant]}", took)
             yield "process", variant, entries, took
 
 

@@ -34,7 +34,7 @@ def main():
         "host": host.describe(),
         "breakdown": breakdown.measure(10_000, quick),
         "rows": [*commands.measure(sizes, quick), *in_process.measure(sizes, quick)],
-        "floors": floors.measure(sizes[-1], quick),
+        "floors": floors.measure(sizes[-1]),
         "memory": _memory(sizes[-1]),
     }
     with open(options.result, "w") as file:

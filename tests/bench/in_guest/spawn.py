@@ -35,7 +35,7 @@ def seconds(command, **files):
     command = [found(command[0]), *command[1:]]
     begin = perf_counter()
     pid = start(command, **files)
-    unused, status = os.waitpid(pid, 0)
+    _pid, status = os.waitpid(pid, 0)
     took = perf_counter() - begin
     require_success(command, status)
     return took
