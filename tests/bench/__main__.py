@@ -44,6 +44,8 @@ def main() -> int:
     except (GuestsError, subprocess.SubprocessError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     report = render(results)
     print(f"\n{report}\n==> Measured in {time.monotonic() - begin:.0f} s")
     if directory:

@@ -19,8 +19,9 @@ INTRODUCTION = """\
 Made by `make bench` on {date}; do not edit. Times are milliseconds: the median of the turns, and the least and the most of
 them. Ratios are of medians, with the bounds that were set for them.
 
-Perl is the way the peers work: `DB_File` on the live file, in place, no lock, no flush, and a damaged file
-if it is killed. What `vsmtprelay` does in the same time is described in [how it works](how_it_works.md).
+Perl is the way the peers work: `DB_File` on the live file, in place and without a lock, so that it can lose changes, and leaves
+a damaged file if it is killed half-way. libdb flushes the file when Perl closes it: both sides wait for the disk. What
+`vsmtprelay` does in the same time is described in [how it works](how_it_works.md).
 
 ![Growth with the number of entries]({plot})
 """
@@ -142,7 +143,7 @@ def _bounds(results: Results) -> str:
         [
             "Starting and ending a process, before it does anything:\n",
             table(["process", "ms"], [[name, spread(seconds)] for name, seconds in starts]),
-            f"The least that work on {number(results.sizes[-1])} entries takes, without locks, checks, copies and flushes, and the peers:\n",
+            f"The least that work on {number(results.sizes[-1])} entries takes, with no lock, check, copy, flush:\n",
             table(["work", "ms"], [[name, spread(seconds)] for name, seconds in floors]),
             *_sentences(results),
         ]

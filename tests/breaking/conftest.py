@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from guests import Lab
 from support.playbook import play
 from support.throttles import lift_throttles

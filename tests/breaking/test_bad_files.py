@@ -6,19 +6,9 @@ write. The test bed's kernel has no SELinux; the label is an extended attribute 
 the ACL, which are tried and which the same code copies. A disk that fails while it is written (EIO) is not tried either.
 """
 
-import pytest
-
 
 def test_bad_disks_and_bad_files_are_named_in_one_line_and_stay_as_they_are(host, run_script):
     counts = run_script(host, "bad_files").counts
     assert counts["faults"] == []
     assert counts["refusals"] > counts["cases"]
     assert counts["special files written"] > 0
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="a rename that fails leaves the raised time; a path of two lines gives two",
-)
-def test_what_is_not_mended_yet_is_named_in_one_line_and_stays_as_it_is(host, run_script):
-    assert run_script(host, "bad_files", unmended="yes").counts["faults"] == []

@@ -91,10 +91,7 @@ def test_other_densities_are_no_fault(relayers_db, options, size):
     ("entries", "options"),
     [({"10.0.0.1": "9" * 5000}, []), ({"x" * 5000: 5}, []), ({"example.org": "RELAY", "": ""}, []), ({"a": ""}, [])],
 )
-def test_a_file_that_libdb_finds_sound_is_sound_whatever_it_holds(request, relayers_db, entries, options):
-    if any(len(f"{key}{value}") > PAGE for key, value in entries.items()):
-        reason = "items that libdb moves to pages of their own are taken for damage; repair leaves the whole page behind"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_a_file_that_libdb_finds_sound_is_sound_whatever_it_holds(relayers_db, entries, options):
     relayers_db.fill(entries, *options)
     subprocess.run(["db5.3_verify", "-q", relayers_db.path], check=True)
     assert fault(relayers_db) == HEALTHY
@@ -190,11 +187,8 @@ META_DAMAGE = [
 
 
 @pytest.mark.parametrize("number", range(len(META_DAMAGE)))
-def test_a_first_page_that_tells_wrong_numbers_has_a_fault_and_nothing_is_made_up(request, sound, number):
+def test_a_first_page_that_tells_wrong_numbers_has_a_fault_and_nothing_is_made_up(sound, number):
     at, change = META_DAMAGE[number]
-    if at == META_SPARES + 8:
-        reason = "buckets_fit() looks at the places of the first two buckets and the last one only; libdb loses the others"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     struct.pack_into("<I", sound, at, change(number_at(sound, at)) & 0xFFFFFFFF)
     assert hashpages.fault_of(bytes(sound), len(sound))
     assert set(saved(sound)) <= set(numbered(2000).items())
@@ -238,7 +232,7 @@ PAGE_DAMAGE = [
 
 @pytest.mark.parametrize("number", range(len(PAGE_DAMAGE)))
 @pytest.mark.parametrize("which", [0, 1, -1])
-def test_a_page_whose_header_or_offsets_are_wrong_has_a_fault_and_the_other_pages_are_saved(request, sound, number, which):
+def test_a_page_whose_header_or_offsets_are_wrong_has_a_fault_and_the_other_pages_are_saved(sound, number, which):
     at, form, change = PAGE_DAMAGE[number]
     start = full_pages(sound)[which]
     others = set(numbered(2000).items()) - entries_in(sound, start)
@@ -247,22 +241,7 @@ def test_a_page_whose_header_or_offsets_are_wrong_has_a_fault_and_the_other_page
     assert len(got) == len(set(got))
     assert others <= set(got)
     assert set(got) <= set(numbered(2000).items())
-    unseen = {(102, 0), (102, 1), (98, 0), (98, 1), (98, -1)}
-    if at == PAGE_END_OF_FREE or (at == PAGE_COUNT and (change(100), which) in unseen):
-        request.applymarker(END_OF_FREE_UNSEEN)
-    if at == PAGE_COUNT and (change(100), which) in {(2042, -1), (0xFFFE, 0), (0xFFFE, 1), (0xFFFE, -1)}:
-        request.applymarker(COUNT_BEYOND)
     assert hashpages.fault_of(bytes(sound), len(sound))
-
-
-END_OF_FREE_UNSEEN = pytest.mark.xfail(
-    strict=True,
-    reason="fault_of() passes over where the page says that its free space ends: libdb crashes on it, or spoils the page",
-)
-COUNT_BEYOND = pytest.mark.xfail(
-    strict=True,
-    reason="fault_of() unpacks as many offsets as the page says that it has: struct.error where they go beyond the file",
-)
 
 
 def test_an_item_that_does_not_lie_in_its_page_is_a_fault_and_the_others_are_saved(sound):

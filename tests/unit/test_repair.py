@@ -210,7 +210,6 @@ def test_who_may_not_write_repairs_nothing(public_directory, native_database, as
     assert files_beside(relayers_db) == [NAME]
 
 
-@pytest.mark.xfail(strict=True, reason="_keep() leaves what it wrote of the copy where the disk is full, one more at each try")
 def test_a_full_disk_leaves_the_damaged_file_as_it_was_and_no_half_copy(small_disk, native_database):
     relayers_db = native_database(small_disk / NAME).fill(entries()).damage()
     before = relayers_db.content

@@ -53,11 +53,6 @@ def test_a_text_that_ends_in_a_lone_carriage_return_is_restored(mc):
 
 
 @both
-@pytest.mark.xfail(
-    strict=True,
-    reason="in the second run the lone CR and the newline that was added after it are taken for the file's CR LF: "
-    "the block is written with CR LF, and the CR is lost with the block",
-)
 def test_to_put_it_in_again_below_a_lone_carriage_return_changes_nothing(mc):
     once = with_ruleset("abc\r", ONE, mc)
     again = with_ruleset(once, ONE, mc)

@@ -134,7 +134,8 @@ def _drop_output() -> None:
 
 
 def _complain(error: RelayError) -> int:
-    sys.stderr.write(f"vsmtprelay: {error}\n")
+    line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(error))
+    sys.stderr.write(f"vsmtprelay: {line}\n")
     return error.exit_status
 
 

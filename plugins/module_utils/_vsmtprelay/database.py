@@ -26,6 +26,7 @@ import time
 
 from .edits import Changes
 from .errors import InputOutputError, RelayError, UnwritableError, remedy_for
+from .links import resolve
 from .locks import Patience, QuietFile, SoleWriter
 from .snapshot import PUBLISHED, Snapshot, identity_at, identity_of
 
@@ -42,9 +43,9 @@ NEW_FILE_MODE = 0o640
 def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
     """Return the database at ``path`` as it is now; to be used in a ``with`` statement.
 
-    Waits at most ``lock_seconds`` for a program that is writing it. Raises UnreadableError, BusyError.
+    Waits at most ``lock_seconds`` for a program that is writing it. Raises UnreadableError, UnwritableError, BusyError.
     """
-    return Snapshot(os.path.realpath(path), Patience(lock_seconds))
+    return Snapshot(resolve(path), Patience(lock_seconds))
 
 
 def change(path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only: bool = False, create: bool = True) -> Changes:
@@ -57,7 +58,7 @@ def change(path: str, edit: Edit, lock_seconds: float = LOCK_SECONDS, check_only
     Raises UnreadableError (damaged, not permitted), UnwritableError (not permitted, read-only), InputOutputError (disk
     full or failing), BusyError (locked for too long); after each of them the old file is as it was.
     """
-    path = os.path.realpath(path)
+    path = resolve(path)
     patience = Patience(lock_seconds)
     with writing(path), Snapshot(path, patience) as snapshot:
         if not snapshot.exists and not create:
@@ -119,7 +120,11 @@ def _replace(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool
         if identity_of(status) != snapshot.identity or identity_at(snapshot.path) != snapshot.identity:
             return False
         os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + SECOND_NS))
-        os.replace(writer.path, snapshot.path)
+        try:
+            os.replace(writer.path, snapshot.path)
+        except OSError:
+            os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+            raise
         os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + 2 * SECOND_NS))
     return True
 

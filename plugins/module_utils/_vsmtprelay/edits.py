@@ -156,7 +156,7 @@ def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
 
         def is_old(key: bytes, value: bytes) -> bool:
             # Digits of the same number compare as text as they do as numbers, and a million of them in half the time.
-            if len(value) == width and value > limit_text:
+            if len(value) == width and value > limit_text and not value.endswith(b"\0"):
                 return False
             timestamp = timestamp_of(value)
             if timestamp is None or timestamp > limit:

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# The last second that asctime() can write with a year of four digits: 9999-12-31 23:59:59 UTC.
+# The last second of a year of four digits: 9999-12-31 23:59:59 UTC. No later one is taken, but shown where it is found.
 LAST_TIMESTAMP = 253402300799
 # The digits of that; the ruleset takes no longer number, and none with a leading zero, which arith would read as octal.
 LONGEST_NUMBER = 12
@@ -60,8 +60,7 @@ def timestamp_of(value: bytes) -> int | None:
     digits = value[:-1] if value.endswith(b"\0") else value
     if not digits.isdigit() or len(digits) > LONGEST_NUMBER or (digits.startswith(b"0") and digits != b"0"):
         return None
-    timestamp = int(digits)
-    return timestamp if timestamp <= LAST_TIMESTAMP else None
+    return int(digits)
 
 
 def value_of(timestamp: int) -> bytes:

@@ -37,6 +37,7 @@ PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 HEADER_BYTES = 26
 CHECKSUMMED_HEADER_BYTES = 32  # with PG_CHKSUM, whose last four bytes are the checksum
 CHECKSUM_AT = 28
+HERE = b"\1\2"  # H_KEYDATA, H_DUPLICATE: what lies in the page itself
 CHECKSUM_FLAG = 1  # DBMETA_CHKSUM
 DUPLICATES_FLAG = 1  # DB_HASH_DUP
 MASK_32 = 0xFFFFFFFF
@@ -128,6 +129,7 @@ def fault_of(data: Data, size: int) -> str | None:
     links: dict[int, tuple[int, int]] = {}
     plain_items = bytes([PLAIN_ITEM]) * meta.page_size
     end_of_empty = meta.page_size & 0xFFFF
+    others = elsewhere = False
     for number in range(1, meta.last_page + 1):
         start = number * meta.page_size
         own, previous, following, count, free_end, kind = header(data, start + 8)
@@ -138,6 +140,7 @@ def fault_of(data: Data, size: int) -> str | None:
         if own != number or (kind not in ITEM_PAGES and kind not in OTHER_PAGES):
             return f"page {number} is not what it should be"
         if kind in OTHER_PAGES:
+            others = True
             continue
         if previous or following:
             links[number] = (previous, following)
@@ -156,8 +159,12 @@ def fault_of(data: Data, size: int) -> str | None:
         ):
             return f"the items of page {number} are not where they should be"
         types = bytes(itemgetter(*offsets)(data[start : start + meta.page_size]))
-        if types != plain_items[:count] and types.strip(meta.item_types):
-            return f"page {number} holds items of no known type"
+        if types != plain_items[:count]:
+            if types.strip(meta.item_types):
+                return f"page {number} holds items of no known type"
+            elsewhere = elsewhere or bool(types.strip(HERE))
+    if others != elsewhere:
+        return "some items are said to lie in pages of their own, and those are not there, or the other way round"
     return _fault_of_links(links, meta)
 
 

@@ -16,6 +16,7 @@ from .addresses import key_of
 from .database import LOCK_SECONDS, publish, writing
 from .entries import timestamp_of
 from .errors import MalformedError, UnreadableError
+from .links import resolve
 from .locks import Patience, SoleWriter
 from .snapshot import Snapshot
 
@@ -39,7 +40,7 @@ def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
 
     Raises UnreadableError if it is damaged or missing, BusyError.
     """
-    path = os.path.realpath(path)
+    path = resolve(path)
     with Snapshot(path, Patience(lock_seconds)) as snapshot:
         if not snapshot.exists:
             raise UnreadableError(f"{path}: no such database")
@@ -54,7 +55,7 @@ def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = Fal
     The damaged file is kept beside it. What is neither an address nor a timestamp stays behind there. With ``check_only``
     nothing is written. Raises UnreadableError if there is none, UnwritableError, InputOutputError, BusyError.
     """
-    path = os.path.realpath(path)
+    path = resolve(path)
     patience = Patience(lock_seconds)
     with writing(path), Snapshot(path, patience, damaged=True) as snapshot:
         if not snapshot.exists:

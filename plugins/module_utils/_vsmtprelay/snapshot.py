@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -132,6 +133,10 @@ class Snapshot:
             self.identity = None
             return True
         except OSError as error:
+            if error.errno in (errno.EFBIG, errno.ENOSPC, errno.ENOMEM):
+                raise InputOutputError(
+                    f"{self.path}: no room for a copy in memory: {error.strerror}; raise the limits"
+                ) from None
             raise UnreadableError(f"{self.path}: cannot be read: {error.strerror}; {remedy_for(error)}") from None
 
     def _refuse_what_is_no_database(self, status: os.stat_result) -> None:

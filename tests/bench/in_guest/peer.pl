@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What vsmtprelay does, the way its peers do it: DB_File on the live file, in place, without a lock and without fsync.
+# What vsmtprelay does, the way its peers do it: DB_File on the live file, in place and without a lock. libdb flushes on untie.
 #     peer.pl add PATH ADDRESS TICKS | peer.pl expire PATH MINUTES | peer.pl list PATH
 use strict;
 use warnings;

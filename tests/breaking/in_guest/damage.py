@@ -38,7 +38,7 @@ def damage(data):
 
 
 def vsmtprelay(command):
-    return subprocess.run(["vsmtprelay", "--database", PATH, command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.run(["vsmtprelay", "--database", PATH, command], capture_output=True)
 
 
 for number in range(files):
