@@ -53,7 +53,8 @@ def hosts(lab):
 def host(request, hosts):
     """Each of the hosts in turn, with nobody listed."""
     guest = hosts[request.param]
-    guest.run(["sh", "-ec", "cd /etc/mail; rm -f relayers.db* .relayers*; makemap hash relayers.db < /dev/null"])
+    # Made by our own code, as the role makes it: with a checksum in each page.
+    guest.run(["sh", "-ec", "cd /etc/mail; rm -f relayers.db* .relayers*; vsmtprelay add 10.0.0.1; vsmtprelay delete 10.0.0.1"])
     return guest
 
 
