@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to stand in two places is the same in both."""
+
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.vsmtp.relay.plugins.module_utils import _vsmtprelay
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import virtual_servers
+
+CHECKOUT = Path(__file__).parents[2]
+ROLE = CHECKOUT / "roles" / "pop_before_smtp"
+
+
+def load(path):
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_the_command_has_the_version_of_the_collection():
+    assert load(CHECKOUT / "galaxy.yml")["version"] == _vsmtprelay.__version__
+
+
+def test_every_variable_of_the_role_is_documented_with_its_default():
+    options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert {name: option.get("default") for name, option in options.items()} == load(ROLE / "defaults" / "main.yml")
+
+
+def test_the_role_documents_the_fields_of_a_virtual_server():
+    options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert tuple(options["pop_before_smtp_virtual_servers"]["options"]) == virtual_servers.FIELDS
+
+
+def test_the_shared_code_imports_no_ansible():
+    for path in (CHECKOUT / "plugins" / "module_utils" / "_vsmtprelay").glob("*.py"):
+        assert "import ansible" not in path.read_text(encoding="utf-8"), path
+        assert "from ansible" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_role_installs_every_file_of_the_shared_code():
+    variables = load(ROLE / "vars" / "main.yml")
+    assert "/../../plugins/module_utils/_vsmtprelay/*.py" in variables["pop_before_smtp__library_sources"]
