@@ -21,6 +21,7 @@ help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
 	@echo 'make test-fast   lint and unit tests only'
+	@echo 'make bench       measures the database beside Perl and makemap; writes docs/benchmark.md'
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection
@@ -55,6 +56,10 @@ molecule: $(VENV)/ready collection
 	$(GUESTS) image bookworm
 	molecule destroy --all
 	$(GUESTS) controller -- molecule test --all
+
+.PHONY: bench
+bench: $(VENV)/ready collection
+	@PYTHONPATH=tests python -m bench $(BENCH_OPTIONS)
 
 .PHONY: shell
 # A shell in which pytest, ansible-playbook, molecule and python -m guests find everything.

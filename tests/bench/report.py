@@ -164,5 +164,5 @@ def _sentences(results: Results) -> list[str]:
         ("`list`, 1/3 of Perl", floors["Perl: list"] / 3, listing, "taking pages apart and putting lines together in Python"),
     ):
         words = f"{milliseconds(may)} ms here; {what} takes {milliseconds(floor)} ms"
-        lines.append(f"- {bound}: {words}, {floor / may:.0%} of that{'' if floor < may else ', so it is out of reach'}.")
+        lines.append(f"- {bound}: {words}, {floor / may:.0%} of that{'' if floor < may else ', so this way cannot reach it'}.")
     return ["\n".join(lines) + "\n"]

@@ -21,9 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# libdb's own cache of 256 KiB makes it write dirty pages out and read them in again all through a bulk change.
-SMALLEST_CACHE = 1 << 20
-LARGEST_CACHE = 64 << 20
+# libdb's own cache, in bytes. Its default of 256 KiB makes a bulk change read pages in and write them out all the time; more
+# than this gains nothing: behind it there is memory, not a disk. Reading goes through the pages once, in their order.
+READING_CACHE = 1 << 20
+WRITING_CACHE = 16 << 20
 # A file of up to so many bytes is read to look at its pages, a larger one is mapped: it is in memory once already.
 LARGEST_READ = 4 << 20
 # An item takes at least so many bytes of a page: two offsets, two types, an address and a digit.
@@ -61,7 +62,7 @@ class HashFile:
             # A checksum in each page: sendmail then gets an error instead of a wrong answer out of a damaged page, and a
             # repair knows which pages to trust.
             self._db.set_flags(self._libdb.DB_CHKSUM)
-        self._db.set_cachesize(0, min(max(SMALLEST_CACHE, 2 * size), LARGEST_CACHE))
+        self._db.set_cachesize(0, min(max(READING_CACHE, 2 * size), WRITING_CACHE) if writable else READING_CACHE)
         try:
             self._db.open(f"/proc/self/fd/{descriptor}", dbtype=self._libdb.DB_HASH, flags=flags)
         except self._libdb.DBError as error:
