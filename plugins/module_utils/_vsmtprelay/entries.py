@@ -23,7 +23,7 @@ LAST_TIMESTAMP = 253402300799
 # The digits of that; the ruleset takes no longer number, and none with a leading zero, which arith would read as octal.
 LONGEST_NUMBER = 12
 
-PIECES_AT_ONCE = 7000
+PIECES_AT_ONCE = 8000
 
 
 def parse_timestamp(text: str) -> int:
@@ -91,7 +91,10 @@ def texts_of(items: Iterable[tuple[bytes, bytes]], limit: int | None = None) -> 
 
     They come by the thousand: a million entries are listed in half the time that way.
     """
-    days, clock = _Days(), _Clock()
+    days = _Days()
+    # Two small tables: one of all the seconds of a day does not fit the processor's cache.
+    minutes = [b"%02d:%02d:" % divmod(minute, 60) for minute in range(1440)]
+    seconds = [b"%02d" % second for second in range(60)]
     pieces: list[bytes] = []
     for key, value in items:
         if len(value) == 10 and value.isdigit() and value[0] != 48:
@@ -107,7 +110,8 @@ def texts_of(items: Iterable[tuple[bytes, bytes]], limit: int | None = None) -> 
         elif limit is None or timestamp <= limit:
             day, second = divmod(timestamp, 86400)
             before, after = days[day]
-            pieces.extend((before, clock[second], after, key, b" ", value, b"\n"))
+            minute, second = divmod(second, 60)
+            pieces.extend((before, minutes[minute], seconds[second], after, key, b" ", value, b"\n"))
             if len(pieces) > PIECES_AT_ONCE:
                 yield b"".join(pieces)
                 pieces.clear()
@@ -123,14 +127,6 @@ class _Days(dict):  # type: ignore[type-arg]
     def __missing__(self, day: int) -> tuple[bytes, bytes]:
         text = time.asctime(time.gmtime(day * 86400)).encode()  # "Tue Sep 22 00:00:00 1998"
         self[day] = result = (b"# timestamp (UTC): " + text[:11], text[19:] + b"\n")
-        return result
-
-
-class _Clock(dict):  # type: ignore[type-arg]
-    """The time of a day as text, by its second."""
-
-    def __missing__(self, second: int) -> bytes:
-        self[second] = result = b"%02d:%02d:%02d" % (second // 3600, second // 60 % 60, second % 60)
         return result
 
 
