@@ -458,11 +458,11 @@ def lasting(directory):
     seen = state(directory)
     for path, fields in seen.items():
         if stat.S_ISREG(fields["mode"]):
-            for field in ("inode", "size", "mtime", "ctime", "content"):
+            for field in ("inode", "size", "mtime", "content"):
                 del fields[field]
             fields["attributes"] = {name: os.getxattr(path, name) for name in sorted(os.listxattr(path))}
         elif stat.S_ISDIR(fields["mode"]):
-            for field in ("size", "mtime", "ctime"):
+            for field in ("size", "mtime"):
                 del fields[field]
     return seen
 
