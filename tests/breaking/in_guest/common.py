@@ -36,17 +36,23 @@ class Sendmail:
         self.look_up("0.0.0.0")
 
     def look_up(self, address):
-        """Return the value that sendmail finds under ``address``, or None."""
-        self._process.stdin.write(f"/map vsmtprelay_first {address}\n")
+        """Return the value that sendmail finds under ``address``, None if there is none, "closed" if it cannot open the map.
+
+        A second question, to a map that needs no file, marks the end of the answer to the first.
+        """
+        self._process.stdin.write(f"/map vsmtprelay_first {address}\n/map vsmtprelay_number 0\n")
         self._process.stdin.flush()
-        line = ""
-        while "map_lookup: vsmtprelay_first" not in line:
+        answer = "closed"
+        while True:
             line = self._process.stdout.readline()
             if not line:
                 raise SystemExit("sendmail -bt ended")
-        # map_lookup: vsmtprelay_first (10.0.0.1) returns 1795343113 (0), or: no match (68)
-        answer = line.partition(f"({address}) ")[2]
-        return answer.split()[1] if answer.startswith("returns") else None
+            if "map_lookup: vsmtprelay_number" in line:
+                return answer
+            if "map_lookup: vsmtprelay_first" in line:
+                # map_lookup: vsmtprelay_first (10.0.0.1) returns 1795343113 (0), or: no match (68)
+                found = line.partition(f"({address}) ")[2]
+                answer = found.split()[1] if found.startswith("returns") else None
 
     def close(self):
         self._process.stdin.close()

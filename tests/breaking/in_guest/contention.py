@@ -92,9 +92,13 @@ works = [by_command] * 3 + [by_module] * 3 + [by_recorder] * 2
 pids = [in_process(work, writer) for writer, work in enumerate(works, 1)]
 makemap = in_process(by_makemap, 9)
 reader = common.Sendmail()
-lookups = 0
+lookups = closed = 0
 while pids:
-    reader.look_up("10.1.0.0")
+    # A process that reopens the map in the very moment of a swap cannot use it any more: known, and not what is counted here.
+    if reader.look_up("10.1.0.0") == "closed":
+        closed += 1
+        reader.close()
+        reader = common.Sendmail()
     lookups += 1
     pids = [pid for pid in pids if os.waitpid(pid, os.WNOHANG)[0] == 0]
 open("/run/contention-over", "w").close()
@@ -112,6 +116,7 @@ print(
             "makemap": len(theirs),
             "makemap lost": sum(key not in there for key in theirs),
             "lookups": lookups,
+            "closed": closed,
             "sound": common.is_sound(),
             "leftovers": common.leftovers(),
         }
