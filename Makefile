@@ -85,4 +85,4 @@ $(VENV)/ready: tests/requirements.txt tests/set-up
 
 clean:
 	@if [ -d $(GUESTS_STATE) ]; then PYTHONPATH=tests python3 -m guests clean; fi
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) .hypothesis .mypy_cache .pytest_cache .ruff_cache
