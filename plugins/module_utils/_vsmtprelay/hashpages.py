@@ -220,12 +220,16 @@ def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[
     order, page_size = (meta.order, meta.page_size) if meta else _guess(data)
     pages = [data[start : start + page_size] for start in range(0, len(data) - page_size + 1, page_size)]
     pages = [page for page in pages if page[25] in ITEM_PAGES]
-    whole = [page for page in pages if _checksum_fits(page, order)] if meta is None or meta.header_bytes > HEADER_BYTES else []
-    if whole or (meta and meta.header_bytes > HEADER_BYTES):
-        for page in whole:
-            for entry in _entries(page, order, CHECKSUMMED_HEADER_BYTES):
-                if entry and plausible(*entry):
-                    yield entry
+    if meta:
+        checksummed = meta.header_bytes == CHECKSUMMED_HEADER_BYTES
+    else:
+        checksummed = any(_checksum_fits(page, order) for page in pages)
+    if checksummed:
+        for page in pages:
+            if _checksum_fits(page, order):
+                for entry in _entries(page, order, CHECKSUMMED_HEADER_BYTES):
+                    if entry and plausible(*entry):
+                        yield entry
     else:
         for page in pages:
             yield from _trusted(_entries(page, order, HEADER_BYTES), plausible, meta)
