@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, hashpages
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.salvage import salvage
 
 PAGE = 4096
 META_PAGE_SIZE, META_LAST_PAGE, META_MAX_BUCKET, META_HIGH_MASK, META_LOW_MASK, META_SPARES = 20, 32, 72, 76, 80, 96
@@ -26,7 +27,7 @@ def fault(native):
 
 
 def saved(content):
-    return [(key.decode(), int(value)) for key, value in hashpages.salvage(bytes(content), lambda key, value: value.isdigit())]
+    return [(key.decode(), int(value)) for key, value in salvage(bytes(content), lambda key, value: value.isdigit())]
 
 
 HEALTHY = (None, False)

@@ -11,6 +11,7 @@ drop the record locks that this process holds on it (fcntl(2)), and a writer kil
 from __future__ import annotations
 
 import itertools
+import marshal
 import os
 import sys
 
@@ -19,7 +20,9 @@ from .errors import MissingBindingError, UnreadableError, UnwritableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from mmap import mmap
+    from typing import Any
 
 # libdb's own cache, in bytes. Its default of 256 KiB makes a bulk change read pages in and write them out all the time; more
 # than this gains nothing: behind it there is memory, not a disk. Reading goes through the pages once, in their order.
@@ -46,11 +49,13 @@ class HashFile:
         to be written, MissingBindingError if Python cannot read one.
         """
         self._path = path
+        self._descriptor = descriptor
         self._libdb = binding()
         size = os.fstat(descriptor).st_size
         self._most_items = size // SMALLEST_ITEM
+        self._can_be_split: bool | None = None
         if size and not known_sound:
-            self._look_at_pages(descriptor, size)
+            self._look_at_pages()
         if not writable:
             flags = self._libdb.DB_RDONLY
         elif size == 0:
@@ -113,25 +118,56 @@ class HashFile:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value, in the file's own order."""
-        return self._pass(None)
+        return itertools.chain.from_iterable(self._pages())
 
-    def delete_where(self, unwanted: Callable[[bytes, bytes], object]) -> None:
-        """Take away every entry for which ``unwanted(key, value)`` is true, in one pass over the file."""
-        for _kept in self._pass(unwanted):
-            pass
+    def delete_where(self, choose: Callable[[Iterable[tuple[bytes, bytes]]], list[bytes]]) -> None:
+        """Take away every entry whose key ``choose`` returns; it is given all keys with their values, some at a time."""
+        if self._duplicates:
+            # To delete a key would take all its values.
+            for cursor, item in self._walk():
+                if choose([item]):
+                    cursor.delete()
+            return
+        # All keys first, since libdb moves entries to other pages when it deletes some. In as little memory as can be: half a
+        # million bytes objects need more than the file.
+        chosen = [marshal.dumps(keys) for keys in map(choose, self._pages()) if keys]
+        try:
+            for keys in chosen:
+                for key in marshal.loads(keys):
+                    self._db.delete(key)
+        except self._libdb.DBNotFoundError:
+            raise self._damaged("a key lies in a wrong bucket") from None
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
 
-    def _pass(self, unwanted: Callable[[bytes, bytes], object] | None) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every entry that is not ``unwanted``, and delete those that are."""
+    def _pages(self) -> Iterator[Iterable[tuple[bytes, bytes]]]:
+        """Yield every key with its value, as many at a time as lie in a page if they can be read without libdb."""
+        if self._have_pages_only_plain_items():
+            yield from hashpages.items(self._content())
+        else:
+            yield from ([item] for unused, item in self._walk())
+
+    def _have_pages_only_plain_items(self) -> bool:
+        """Tell whether all items lie in the pages as they are; what changed is written out, and checksums are compared."""
+        try:
+            self._db.sync()
+            if self._can_be_split is None:
+                self._look_at_pages()
+            if self._can_be_split and self._db.get_flags() & self._libdb.DB_CHKSUM:
+                self._db.stat()  # goes through all pages, and libdb compares the checksum of each
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+        return bool(self._can_be_split)
+
+    def _walk(self) -> Iterator[tuple[Any, tuple[bytes, bytes]]]:
+        """Yield libdb's cursor with the key and value on which it stands, for every entry, whatever its items are like."""
         left = self._most_items
         try:
             cursor = self._db.cursor()
             try:
                 item = cursor.first()
                 while item is not None:
-                    if unwanted is not None and unwanted(*item):
-                        cursor.delete()
-                    else:
-                        yield item
+                    yield cursor, item
                     left -= 1
                     if left < 0:
                         raise self._damaged("its pages go in a circle")
@@ -141,19 +177,23 @@ class HashFile:
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
 
-    def _look_at_pages(self, descriptor: int, size: int) -> None:
-        if size <= LARGEST_READ:
-            fault = hashpages.fault_of(os.pread(descriptor, size, 0), size)
-        else:
-            import mmap  # only here: importing it takes longer than to look at a small file
+    def _look_at_pages(self) -> None:
+        data = self._content()
+        try:
+            self._can_be_split = hashpages.look_at(data, len(data))
+        except hashpages.Fault as fault:
+            raise self._damaged(str(fault)) from None
 
-            with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as data:
-                fault = hashpages.fault_of(data, size)
-        if fault:
-            raise self._damaged(fault)
+    def _content(self) -> bytes | mmap:
+        size = os.fstat(self._descriptor).st_size
+        if size <= LARGEST_READ:
+            return os.pread(self._descriptor, size, 0)
+        import mmap  # only here: importing it takes longer than to look at a small file
+
+        return mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
 
     def _refuse_nul_terminated(self) -> None:
-        keys = [key for key, unused in itertools.islice(self.items(), PROBED_ENTRIES)]
+        keys = [key for unused, (key, value) in itertools.islice(self._walk(), PROBED_ENTRIES)]
         if keys and all(key.endswith(b"\0") for key in keys):
             raise UnwritableError(
                 f"{self._path}: its keys end in NUL, as makemap -N writes them, nothing was changed; rebuild it without -N: "
@@ -189,7 +229,7 @@ class NoEntries:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
-    def delete_where(self, unwanted: Callable[[bytes, bytes], object]) -> None:
+    def delete_where(self, choose: Callable[[Iterable[tuple[bytes, bytes]]], list[bytes]]) -> None:
         pass
 
 

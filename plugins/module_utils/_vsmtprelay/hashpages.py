@@ -2,12 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages of a Berkeley DB hash file, read without libdb: to see whether it is whole, and to save what a damaged one holds.
+"""The pages of a Berkeley DB hash file, read without libdb: to see whether it is whole, and to go through all its items.
 
 The layout is that of libdb 5.3, which has not changed since version 4.0 (``dbinc/db_page.h``): a page of metadata, then
 pages of items. An items page holds, after 26 bytes of header, the offsets of its items, and the items from its end downwards: a
 key, its value, the next key, and so on, each after one byte that tells its type. Items of the sizes that we store always lie in
-the page as they are. libdb may crash on a damaged file; this cannot.
+the page as they are. libdb may crash on a damaged file; this cannot. And Python takes all the items of a page apart with one
+call, where the binding needs one for each.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ ITEM_PAGES = (2, 13)  # P_HASH_UNSORTED, P_HASH
 # P_LBTREE, P_LRECNO, P_OVERFLOW, P_LDUP: many duplicates of a key, and items that are larger than a page. Not ours.
 OTHER_PAGES = (3, 4, 5, 6, 7, 12)
 PLAIN_ITEM = 1  # H_KEYDATA
+PLAIN_TYPE = bytes([PLAIN_ITEM])
 PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 HEADER_BYTES = 26
 CHECKSUMMED_HEADER_BYTES = 32  # with PG_CHKSUM, whose last four bytes are the checksum
-CHECKSUM_AT = 28
 HERE = b"\1\2"  # H_KEYDATA, H_DUPLICATE: what lies in the page itself
 CHECKSUM_FLAG = 1  # DBMETA_CHKSUM
 DUPLICATES_FLAG = 1  # DB_HASH_DUP
@@ -111,34 +112,48 @@ def meta_of(page: Data) -> Meta | None:
     return None
 
 
+class Fault(Exception):
+    """What is wrong with a hash file, as far as its pages tell."""
+
+
 def fault_of(data: Data, size: int) -> str | None:
-    """Return what is wrong with a hash file of ``size`` bytes as far as its pages tell, or None.
+    """Return what is wrong with a hash file of ``size`` bytes as far as its pages tell, or None."""
+    try:
+        look_at(data, size)
+    except Fault as fault:
+        return str(fault)
+    return None
+
+
+def look_at(data: Data, size: int) -> bool:
+    """Look at the pages of a hash file of ``size`` bytes; tell whether items() can go through it.
 
     Looked at is all that libdb follows without a second look: a wrong offset or link makes it crash, or run in a circle.
-    That is less than db5.3_verify looks at, and takes a tenth of its time.
+    That is less than db5.3_verify looks at, and takes a tenth of its time. Raises Fault.
     """
     meta = meta_of(data[:META_BYTES])
     if meta is None:
-        return "it does not begin as one"
+        raise Fault("it does not begin as one")
     if size != (meta.last_page + 1) * meta.page_size:
-        return f"it should have {(meta.last_page + 1) * meta.page_size} bytes and has {size}"
+        raise Fault(f"it should have {(meta.last_page + 1) * meta.page_size} bytes and has {size}")
     if not meta.buckets_fit():
-        return "its table of buckets is wrong"
+        raise Fault("its table of buckets is wrong")
     header = struct.Struct(meta.order + "IIIHHxB").unpack_from
     offsets_of: dict[int, Callable[[Data, int], tuple[int, ...]]] = {}
     links: dict[int, tuple[int, int]] = {}
-    plain_items = bytes([PLAIN_ITEM]) * meta.page_size
+    plain_items = PLAIN_TYPE * meta.page_size
     end_of_empty = meta.page_size & 0xFFFF
     others = elsewhere = False
+    plain = True
     for number in range(1, meta.last_page + 1):
         start = number * meta.page_size
         own, previous, following, count, free_end, kind = header(data, start + 8)
         if kind == UNUSED_PAGE:
             if count or free_end not in (0, end_of_empty):
-                return f"page {number} is not what it should be"
+                raise Fault(f"page {number} is not what it should be")
             continue
         if own != number or (kind not in ITEM_PAGES and kind not in OTHER_PAGES):
-            return f"page {number} is not what it should be"
+            raise Fault(f"page {number} is not what it should be")
         if kind in OTHER_PAGES:
             others = True
             continue
@@ -147,7 +162,7 @@ def fault_of(data: Data, size: int) -> str | None:
         if count == 0 and free_end == end_of_empty:
             continue
         if count == 0 or count % 2 or meta.header_bytes + 2 * count > meta.page_size:
-            return f"page {number} is not what it should be"
+            raise Fault(f"page {number} is not what it should be")
         if count not in offsets_of:
             offsets_of[count] = struct.Struct(f"{meta.order}{count}H").unpack_from
         offsets = offsets_of[count](data, start + meta.header_bytes)
@@ -157,26 +172,45 @@ def fault_of(data: Data, size: int) -> str | None:
             or offsets[-1] != free_end
             or not all(map(gt, offsets, offsets[1:]))
         ):
-            return f"the items of page {number} are not where they should be"
+            raise Fault(f"the items of page {number} are not where they should be")
         types = bytes(itemgetter(*offsets)(data[start : start + meta.page_size]))
         if types != plain_items[:count]:
             if types.strip(meta.item_types):
-                return f"page {number} holds items of no known type"
+                raise Fault(f"page {number} holds items of no known type")
+            plain = False
             elsewhere = elsewhere or bool(types.strip(HERE))
     if others != elsewhere:
-        return "some items are said to lie in pages of their own, and those are not there, or the other way round"
-    return _fault_of_links(links, meta)
+        raise Fault("some items are said to lie in pages of their own, and those are not there, or the other way round")
+    _follow(links, meta)
+    return plain and not others
 
 
-def _fault_of_links(links: dict[int, tuple[int, int]], meta: Meta) -> str | None:
+def _follow(links: dict[int, tuple[int, int]], meta: Meta) -> None:
     """A chain that agrees in both directions, and begins where a bucket does, cannot be a circle."""
     for number, (previous, following) in links.items():
         if (following and links.get(following, (0, 0))[0] != number) or (previous and links.get(previous, (0, 0))[1] != number):
-            return f"page {number} is linked to a wrong one"
+            raise Fault(f"page {number} is linked to a wrong one")
     for bucket in range(meta.max_bucket + 1):
         if links.get(meta.page_of(bucket), (0, 0))[0]:
-            return f"bucket {bucket} does not begin where it should"
-    return None
+            raise Fault(f"bucket {bucket} does not begin where it should")
+
+
+def items(data: Data) -> Iterator[Iterator[tuple[bytes, bytes]]]:
+    """Yield the keys with their values, page by page, of a file that look_at() found fit for that."""
+    meta = meta_of(data[:META_BYTES])
+    if meta is None:
+        return
+    layout = struct.Struct(meta.order + "HH").unpack_from
+    for start in range(meta.page_size, (meta.last_page + 1) * meta.page_size, meta.page_size):
+        page = data[start : start + meta.page_size]
+        count, free_end = layout(page, 20) if page[25] in ITEM_PAGES else (0, 0)
+        if count:
+            # From the end of the page downwards: a key, its value, the next key, each after the byte that tells its type.
+            backwards = page[free_end + 1 :].split(PLAIN_TYPE)
+            if len(backwards) != count:  # an item contains that byte
+                offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
+                backwards = [page[at + 1 : end] for at, end in zip(offsets, (len(page), *offsets))][::-1]
+            yield zip(backwards[::-2], backwards[-2::-2])
 
 
 def has_misplaced_keys(data: bytes) -> bool:
@@ -205,89 +239,3 @@ def _keys(page: bytes, meta: Meta) -> Iterator[bytes]:
     for key_at, end in zip(offsets[::2], (len(page), *offsets[1::2])):
         if page[key_at] == PLAIN_ITEM:
             yield page[key_at + 1 : end]
-
-
-def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of the damaged file ``data`` that can be trusted.
-
-    The files that we create carry a checksum in each page: an entry is trusted if that of its page is right.
-
-    In a file of makemap's own there is none. There an entry is trusted if ``plausible(key, value)`` says so, if its
-    neighbours in the page are plausible as well (what overwrites a few bytes of an entry mostly spoils the next one too),
-    and if its key belongs into the bucket of the page. A digit that became another digit is not noticed.
-    """
-    meta = meta_of(data[:META_BYTES])
-    order, page_size = (meta.order, meta.page_size) if meta else _guess(data)
-    pages = [data[start : start + page_size] for start in range(0, len(data) - page_size + 1, page_size)]
-    pages = [page for page in pages if page[25] in ITEM_PAGES]
-    if meta:
-        checksummed = meta.header_bytes == CHECKSUMMED_HEADER_BYTES
-    else:
-        checksummed = any(_checksum_fits(page, order) for page in pages)
-    if checksummed:
-        for page in pages:
-            if _checksum_fits(page, order):
-                for entry in _entries(page, order, CHECKSUMMED_HEADER_BYTES):
-                    if entry and plausible(*entry):
-                        yield entry
-    else:
-        for page in pages:
-            yield from _trusted(_entries(page, order, HEADER_BYTES), plausible, meta)
-
-
-def _checksum_fits(page: bytes, order: str) -> bool:
-    """Tell whether the checksum of a page (__db_chksum() and __ham_func4()) is right."""
-    (wanted,) = struct.unpack_from(order + "I", page, CHECKSUM_AT)
-    value = 0
-    for byte in page[:CHECKSUM_AT] + bytes(4) + page[CHECKSUM_AT + 4 :]:
-        value = (value * 33 + byte) & MASK_32
-    return value == wanted
-
-
-def _guess(data: bytes) -> tuple[str, int]:
-    """Return the byte order and page size with which most pages bear their own number."""
-
-    def fits(order: str, page_size: int) -> int:
-        starts = range(0, len(data) - page_size + 1, page_size)
-        return (
-            sum(
-                data[start + 25] in ITEM_PAGES and struct.unpack_from(order + "I", data, start + 8)[0] == number
-                for number, start in enumerate(starts)
-            )
-            * page_size
-        )
-
-    return max(((order, page_size) for page_size in reversed(PAGE_SIZES) for order in "<>"), key=lambda guess: fits(*guess))
-
-
-def _entries(page: bytes, order: str, header_bytes: int) -> Iterator[tuple[bytes, bytes] | None]:
-    """Yield the keys with their values in one page, and None for each that cannot be made out."""
-    (count,) = struct.unpack_from(order + "H", page, 20)
-    count = min(count, (len(page) - header_bytes) // 2) & ~1
-    end = len(page)
-    for number in range(0, count, 2):
-        key_at, value_at = struct.unpack_from(order + "HH", page, header_bytes + 2 * number)
-        if not header_bytes + 2 * count <= value_at < key_at < end:
-            yield None
-            # Where this entry ends is not known, so neither is where the next begins.
-            end = value_at if header_bytes < value_at < end else 0
-            continue
-        if page[key_at] == PLAIN_ITEM == page[value_at]:
-            yield page[key_at + 1 : end], page[value_at + 1 : key_at]
-        else:
-            yield None
-        end = value_at
-
-
-def _trusted(
-    entries: Iterator[tuple[bytes, bytes] | None], plausible: Callable[[bytes, bytes], bool], meta: Meta | None
-) -> Iterator[tuple[bytes, bytes]]:
-    found = [entry if entry is not None and plausible(*entry) else None for entry in entries]
-    home = None
-    if meta:
-        buckets = [meta.bucket_of(entry[0]) for entry in found if entry]
-        home = max(set(buckets), key=buckets.count) if buckets else None
-    for number, entry in enumerate(found):
-        neighbours = found[max(number - 1, 0) : number + 2]
-        if entry and None not in neighbours and (meta is None or meta.bucket_of(entry[0]) == home):
-            yield entry

@@ -18,6 +18,7 @@ from .entries import timestamp_of
 from .errors import MalformedError, UnreadableError
 from .links import resolve
 from .locks import Patience, SoleWriter
+from .salvage import salvage
 from .snapshot import Snapshot
 
 VERIFY_SECONDS = 300.0
@@ -103,7 +104,7 @@ def _is_sound(snapshot: Snapshot) -> bool:
 
 def _saved(data: bytes) -> dict[bytes, bytes]:
     saved: dict[bytes, bytes] = {}
-    for key, value in hashpages.salvage(data, _is_entry):
+    for key, value in salvage(data, _is_entry):
         # Should a key be there twice, the older permission is the one that cannot be too long.
         if key not in saved or (timestamp_of(value) or 0) < (timestamp_of(saved[key]) or 0):
             saved[key] = value

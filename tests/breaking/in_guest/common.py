@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scripts in a guest have in common. They run with the files that the role installed."""
 
+import collections
 import os
 import subprocess
 import sys
@@ -40,13 +41,18 @@ class Sendmail:
 
         A second question, to a map that needs no file, marks the end of the answer to the first.
         """
-        self._process.stdin.write(f"/map vsmtprelay_first {address}\n/map vsmtprelay_number 0\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(f"/map vsmtprelay_first {address}\n/map vsmtprelay_number 0\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # what it said before it ended is still to be read
         answer = "closed"
+        said = collections.deque(maxlen=20)
         while True:
             line = self._process.stdout.readline()
+            said.append(line)
             if not line:
-                raise SystemExit("sendmail -bt ended")
+                raise SystemExit(f"sendmail -bt ended with status {self._process.wait()}: {''.join(said)}")
             if "map_lookup: vsmtprelay_number" in line:
                 return answer
             if "map_lookup: vsmtprelay_first" in line:

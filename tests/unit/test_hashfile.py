@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hash file: all entries are found and deleted, in whatever way they lie in its pages."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.hashfile import HashFile
+
+# The byte 1 stands before each item of a page; \01 is how db5.3_load writes it.
+KINDS = {
+    "addresses": {f"10.0.{n >> 8}.{n & 255}": str(1000 + n) for n in range(3000)},
+    "a key with the byte before an item": {"a\\01b": "5", "10.0.0.1": "6"},
+    "items of nothing but that byte": {"\\01": "\\01\\01", "10.0.0.1": "6"},
+    "empty items": {"": "5", "a": "", "10.0.0.1": "6"},
+    "an item too large for a page": {"10.0.0.1": "9" * 9000, "x" * 9000: "5", "b": "6"},
+    "both": {"10.0.0.1": "9" * 9000, "a\\01b": "5"},
+    "no entry": {},
+}
+
+
+@pytest.fixture
+def opened(relayers_db):
+    """Return what opens the database in place, which is a file of the test's own."""
+    descriptors = []
+
+    def open_file(**options):
+        descriptors.append(os.open(relayers_db.path, os.O_RDWR))
+        return HashFile(descriptors[-1], relayers_db.path, **options)
+
+    yield open_file
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def as_text(item):
+    return "".join(f"\\{byte:02x}" if byte < 32 else chr(byte) for byte in item)
+
+
+@pytest.mark.parametrize("options", [[], ["-c", "chksum=1"], ["-c", "db_pagesize=512"], ["-c", "db_lorder=4321"]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_entry_is_found_once_and_deleted_when_it_is_chosen(relayers_db, opened, kind, options):
+    relayers_db.fill(KINDS[kind], *options)
+    with opened() as entries:
+        found = [(as_text(key), as_text(value)) for key, value in entries.items()]
+    assert sorted(found) == sorted(KINDS[kind].items())
+    with opened(writable=True) as entries:
+        entries.delete_where(lambda items: [key for key, value in items if len(value) < 4 or value.endswith(b"1")])
+    kept = {key: value for key, value in found if len(value.replace("\\01", "1")) >= 4 and not value.endswith("1")}
+    assert relayers_db.entries() == kept
+
+
+def test_of_a_key_with_several_values_those_are_deleted_that_were_chosen(relayers_db, opened):
+    relayers_db.fill({"placeholder": "0"}, "-c", "duplicates=1")
+    with opened(writable=True) as entries:
+        entries.delete(b"placeholder")
+    more = {f"10.0.0.{n}": "1" for n in range(50)}
+    for value in ("5", "6", "7"):
+        relayers_db.fill({"10.9.9.9": value})
+    relayers_db.fill(more)
+    with opened() as entries:
+        assert len(list(entries.items())) == 53
+    with opened(writable=True) as entries:
+        entries.delete_where(lambda items: [key for key, value in items if value in (b"1", b"6")])
+    with opened() as entries:
+        assert sorted(entries.items()) == [(b"10.9.9.9", b"5"), (b"10.9.9.9", b"7")]
+
+
+def test_entries_put_a_moment_ago_are_found(relayers_db, opened):
+    relayers_db.fill({"10.0.0.1": "5"})
+    with opened(writable=True) as entries:
+        for number in range(2000):
+            entries.put(b"10.1.%d.%d" % divmod(number, 256), b"6")
+        assert len(list(entries.items())) == 2001
+        entries.delete_where(lambda items: [key for key, value in items if value == b"6"])
+        assert list(entries.items()) == [(b"10.0.0.1", b"5")]
