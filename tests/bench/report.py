@@ -154,7 +154,7 @@ def _sentences(results: Results) -> list[str]:
     """Say, for each figure that has a bound, how much of what it may take is gone before our code does anything."""
     starts = {name: statistics.median(seconds) for name, seconds in results.breakdown["starts"].items()}
     floors = {name: statistics.median(seconds) for name, seconds in results.floors.items()}
-    deleting = floors["binding: cursor, delete every second entry"]
+    deleting = floors["binding: delete every second entry by its key"]
     listing = floors["Python: keys and values out of the pages"] + floors["Python: two lines of text for each entry"]
     lines = []
     for bound, may, floor, what in (

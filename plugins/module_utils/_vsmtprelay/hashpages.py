@@ -196,21 +196,23 @@ def _follow(links: dict[int, tuple[int, int]], meta: Meta) -> None:
 
 
 def items(data: Data) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-    """Yield the keys with their values, page by page, of a file that look_at() found fit for that."""
+    """Yield the keys with their values, page by page and bucket after bucket, of a file that look_at() found fit for that."""
     meta = meta_of(data[:META_BYTES])
     if meta is None:
         return
-    layout = struct.Struct(meta.order + "HH").unpack_from
-    for start in range(meta.page_size, (meta.last_page + 1) * meta.page_size, meta.page_size):
-        page = data[start : start + meta.page_size]
-        count, free_end = layout(page, 20) if page[25] in ITEM_PAGES else (0, 0)
-        if count:
-            # From the end of the page downwards: a key, its value, the next key, each after the byte that tells its type.
-            backwards = page[free_end + 1 :].split(PLAIN_TYPE)
-            if len(backwards) != count:  # an item contains that byte
-                offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
-                backwards = [page[at + 1 : end] for at, end in zip(offsets, (len(page), *offsets))][::-1]
-            yield zip(backwards[::-2], backwards[-2::-2])
+    layout = struct.Struct(meta.order + "IHH").unpack_from
+    for bucket in range(meta.max_bucket + 1):
+        number = meta.page_of(bucket)
+        while number:
+            page = data[number * meta.page_size : (number + 1) * meta.page_size]
+            number, count, free_end = layout(page, 16) if page[25] in ITEM_PAGES else (0, 0, 0)
+            if count:
+                # From the end of the page downwards: a key, its value, the next key, each after the byte that tells its type.
+                backwards = page[free_end + 1 :].split(PLAIN_TYPE)
+                if len(backwards) != count:  # an item contains that byte
+                    offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
+                    backwards = [page[at + 1 : end] for at, end in zip(offsets, (len(page), *offsets))][::-1]
+                yield zip(backwards[::-2], backwards[-2::-2])
 
 
 def has_misplaced_keys(data: bytes) -> bool:

@@ -9,7 +9,7 @@ from time import perf_counter
 # What is booked apart, where this version of the code has it. An import is booked apart from what it is made in.
 FUNCTIONS = {
     "vsmtprelay.virtual_servers": {"VirtualServers.from_table": "table of virtual servers"},
-    "vsmtprelay.hashpages": {"fault_of": "look at the pages"},
+    "vsmtprelay.hashpages": {"look_at": "look at the pages"},
     "vsmtprelay.snapshot": {"Snapshot.take": "copy into memory, with locks", "Snapshot.change": "libdb: open, put, close"},
     "vsmtprelay.database": {"publish": "write the new file, rename", "_flush_directory": "write the new file, rename"},
 }
