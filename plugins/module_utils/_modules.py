@@ -13,8 +13,8 @@ from ansible.module_utils.common.respawn import has_respawned, probe_interpreter
 
 from ._vsmtprelay import hashfile, text_file
 from ._vsmtprelay.database import LOCK_SECONDS
-from ._vsmtprelay.entries import lines_of, text_of
 from ._vsmtprelay.errors import MissingBindingError, RelayError
+from ._vsmtprelay.listing import lines_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -97,8 +97,9 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     module_with_binding,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, repair
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, text_of, timestamp_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, timestamp_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing import text_of
 
 
 def main():

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import calendar
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,50 +67,3 @@ def test_a_timestamp_is_read_back_as_it_was_stored(timestamp):
 @pytest.mark.parametrize(("minutes", "limit"), [(0, 1000000), (1, 999940), (1440, 913600), (20000, -200000)])
 def test_old_is_what_has_the_age_or_more(minutes, limit):
     assert entries.old_before(1000000, minutes) == limit
-
-
-@pytest.mark.parametrize(
-    ("value", "when"),
-    [
-        (b"906502527", b"Tue Sep 22 22:15:27 1998"),
-        (b"0", b"Thu Jan  1 00:00:00 1970"),
-        (b"1709164800", b"Thu Feb 29 00:00:00 2024"),
-        (b"253402300799", b"Fri Dec 31 23:59:59 9999"),
-        (b"253402300800", b"Sat Jan  1 00:00:00 10000"),
-        (b"RELAY", b"not a timestamp"),
-    ],
-)
-def test_an_entry_is_shown_as_a_comment_with_the_time_in_utc_and_a_makemap_line(value, when):
-    assert entries.lines_of(b"10.11.12.13", value) == b"# timestamp (UTC): %s\n10.11.12.13 %s\n" % (when, value)
-
-
-def test_the_time_zone_of_the_caller_does_not_matter(monkeypatch):
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    time.tzset()
-    try:
-        assert b"Tue Sep 22 22:15:27 1998" in entries.lines_of(b"10.11.12.13", b"906502527")
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-def test_the_nul_that_makemap_adds_with_its_option_n_is_not_shown():
-    assert entries.lines_of(b"10.1.2.3\0", b"0\0") == b"# timestamp (UTC): Thu Jan  1 00:00:00 1970\n10.1.2.3 0\n"
-
-
-@given(st.integers(0, entries.LAST_TIMESTAMP))
-def test_the_comment_tells_the_time_of_the_entry(timestamp):
-    comment = entries.lines_of(b"10.1.2.3", b"%d" % timestamp).splitlines()[0].decode()
-    shown = time.strptime(comment[len("# timestamp (UTC): ") :], "%a %b %d %H:%M:%S %Y")
-    assert calendar.timegm(shown) == timestamp
-
-
-@given(st.binary(max_size=60))
-def test_any_stored_bytes_can_be_shown(stored):
-    assert isinstance(entries.text_of(stored), str)
-    assert entries.lines_of(stored, stored).endswith(b"\n")
-
-
-@pytest.mark.parametrize(("stored", "text"), [(b"10.1.2.3\0", "10.1.2.3"), (b"\xff", "\\xff"), ("ü".encode(), "ü")])
-def test_text_for_people_has_no_nul_at_its_end_and_no_broken_bytes(stored, text):
-    assert entries.text_of(stored) == text

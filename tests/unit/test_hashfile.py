@@ -47,7 +47,11 @@ def test_every_entry_is_found_once_and_deleted_when_it_is_chosen(relayers_db, op
         found = [(as_text(key), as_text(value)) for key, value in entries.items()]
     assert sorted(found) == sorted(KINDS[kind].items())
     with opened(writable=True) as entries:
-        entries.delete_where(lambda items: [key for key, value in items if len(value) < 4 or value.endswith(b"1")])
+        entries.delete_where(
+            lambda keys, values: [
+                key for key, value in zip(keys, values, strict=True) if len(value) < 4 or value.endswith(b"1")
+            ]
+        )
     kept = {key: value for key, value in found if len(value.replace("\\01", "1")) >= 4 and not value.endswith("1")}
     assert relayers_db.entries() == kept
 
@@ -63,7 +67,9 @@ def test_of_a_key_with_several_values_those_are_deleted_that_were_chosen(relayer
     with opened() as entries:
         assert len(list(entries.items())) == 53
     with opened(writable=True) as entries:
-        entries.delete_where(lambda items: [key for key, value in items if value in (b"1", b"6")])
+        entries.delete_where(
+            lambda keys, values: [key for key, value in zip(keys, values, strict=True) if value in (b"1", b"6")]
+        )
     with opened() as entries:
         assert sorted(entries.items()) == [(b"10.9.9.9", b"5"), (b"10.9.9.9", b"7")]
 
@@ -74,5 +80,5 @@ def test_entries_put_a_moment_ago_are_found(relayers_db, opened):
         for number in range(2000):
             entries.put(b"10.1.%d.%d" % divmod(number, 256), b"6")
         assert len(list(entries.items())) == 2001
-        entries.delete_where(lambda items: [key for key, value in items if value == b"6"])
+        entries.delete_where(lambda keys, values: [key for key, value in zip(keys, values, strict=True) if value == b"6"])
         assert list(entries.items()) == [(b"10.0.0.1", b"5")]

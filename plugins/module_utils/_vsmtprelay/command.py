@@ -12,8 +12,9 @@ import time
 
 from . import __version__, database, edits
 from .addresses import key_of
-from .entries import old_before, parse_minutes, parse_timestamp, texts_of
+from .entries import old_before, parse_minutes, parse_timestamp
 from .errors import InputOutputError, MalformedError, RelayError, UnreadableError
+from .listing import texts_of
 from .virtual_servers import TABLE, VirtualServers
 
 TYPE_CHECKING = False
@@ -281,7 +282,7 @@ def _repair(arguments: Sequence[str]) -> Callable[[str, float], int]:
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:
     """Print the entries stamped at ``limit`` (epoch seconds) or before, or all of them where it is None."""
     with database.read(_existing(path), lock_seconds) as snapshot:
-        sys.stdout.buffer.writelines(texts_of(snapshot.items(), limit))
+        sys.stdout.buffer.writelines(texts_of(snapshot.pages(), limit))
     return 0
 
 

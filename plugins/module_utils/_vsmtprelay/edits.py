@@ -14,7 +14,7 @@ from .entries import old_before, timestamp_of, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Union
 
     from .hashfile import HashFile, NoEntries
@@ -161,17 +161,18 @@ def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
     def edit(entries: Entries) -> Changes:
         changes = Changes()
 
-        def old_ones(items: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+        def old_ones(keys: list[bytes], values: list[bytes]) -> list[bytes]:
             # Digits of the same number compare as text as they do as numbers, and a million of them in half the time.
             old = [
-                (key, value)
-                for key, value in items
+                key
+                for key, value in zip(keys, values)
                 if (value <= limit_text if len(value) == width and value.isdigit() and value[0] != ZERO else is_old(value))
             ]
             changes.count += len(old)
             if name_them:
-                changes.removed.update(old)
-            return [key for key, unused in old]
+                values_of = dict(zip(keys, values))
+                changes.removed.update((key, values_of[key]) for key in old)
+            return old
 
         entries.delete_where(old_ones)
         return changes

@@ -20,14 +20,14 @@ from .errors import MissingBindingError, UnreadableError, UnwritableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from mmap import mmap
     from typing import Any
 
 # libdb's own cache, in bytes. Its default of 256 KiB makes a bulk change read pages in and write them out all the time; more
 # than this gains nothing: behind it there is memory, not a disk. Reading goes through the pages once, in their order.
 READING_CACHE = 1 << 20
-WRITING_CACHE = 16 << 20
+WRITING_CACHE = 8 << 20
 # A file of up to so many bytes is read to look at its pages, a larger one is mapped: it is in memory once already.
 LARGEST_READ = 4 << 20
 # An item takes at least so many bytes of a page: two offsets, two types, an address and a digit.
@@ -118,19 +118,26 @@ class HashFile:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value, in the file's own order."""
-        return itertools.chain.from_iterable(self._pages())
+        return itertools.chain.from_iterable(itertools.starmap(zip, self.pages()))
 
-    def delete_where(self, choose: Callable[[Iterable[tuple[bytes, bytes]]], list[bytes]]) -> None:
-        """Take away every entry whose key ``choose`` returns; it is given all keys with their values, some at a time."""
+    def pages(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Yield every key and every value, as many at a time as lie in a page if they can be read without libdb."""
+        if self._have_pages_only_plain_items():
+            yield from hashpages.items(self._content())
+        else:
+            yield from (([key], [value]) for unused, (key, value) in self._walk())
+
+    def delete_where(self, choose: Callable[[list[bytes], list[bytes]], list[bytes]]) -> None:
+        """Take away every entry whose key ``choose`` returns; it is given all keys and their values, some at a time."""
         if self._duplicates:
             # To delete a key would take all its values.
-            for cursor, item in self._walk():
-                if choose([item]):
+            for cursor, (key, value) in self._walk():
+                if choose([key], [value]):
                     cursor.delete()
             return
         # All keys first, since libdb moves entries to other pages when it deletes some. In as little memory as can be: half a
         # million bytes objects need more than the file.
-        chosen = [marshal.dumps(keys) for keys in map(choose, self._pages()) if keys]
+        chosen = [marshal.dumps(keys) for keys in itertools.starmap(choose, self.pages()) if keys]
         try:
             for keys in chosen:
                 for key in marshal.loads(keys):
@@ -139,13 +146,6 @@ class HashFile:
             raise self._damaged("a key lies in a wrong bucket") from None
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
-
-    def _pages(self) -> Iterator[Iterable[tuple[bytes, bytes]]]:
-        """Yield every key with its value, as many at a time as lie in a page if they can be read without libdb."""
-        if self._have_pages_only_plain_items():
-            yield from hashpages.items(self._content())
-        else:
-            yield from ([item] for unused, item in self._walk())
 
     def _have_pages_only_plain_items(self) -> bool:
         """Tell whether all items lie in the pages as they are; what changed is written out, and checksums are compared."""
@@ -229,7 +229,7 @@ class NoEntries:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(())
 
-    def delete_where(self, choose: Callable[[Iterable[tuple[bytes, bytes]]], list[bytes]]) -> None:
+    def delete_where(self, choose: Callable[[list[bytes], list[bytes]], list[bytes]]) -> None:
         pass
 
 

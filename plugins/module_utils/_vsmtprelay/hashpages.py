@@ -195,8 +195,8 @@ def _follow(links: dict[int, tuple[int, int]], meta: Meta) -> None:
             raise Fault(f"bucket {bucket} does not begin where it should")
 
 
-def items(data: Data) -> Iterator[Iterator[tuple[bytes, bytes]]]:
-    """Yield the keys with their values, page by page and bucket after bucket, of a file that look_at() found fit for that."""
+def items(data: Data) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Yield the keys and their values, page by page and bucket after bucket, of a file that look_at() found fit for that."""
     meta = meta_of(data[:META_BYTES])
     if meta is None:
         return
@@ -212,7 +212,7 @@ def items(data: Data) -> Iterator[Iterator[tuple[bytes, bytes]]]:
                 if len(backwards) != count:  # an item contains that byte
                     offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
                     backwards = [page[at + 1 : end] for at, end in zip(offsets, (len(page), *offsets))][::-1]
-                yield zip(backwards[::-2], backwards[-2::-2])
+                yield backwards[::-2], backwards[-2::-2]
 
 
 def has_misplaced_keys(data: bytes) -> bool:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 
@@ -61,9 +62,13 @@ class Snapshot:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value (bytes). Raises UnreadableError if the file is damaged."""
+        return itertools.chain.from_iterable(itertools.starmap(zip, self.pages()))
+
+    def pages(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Yield every key and every value (bytes), many at a time. Raises UnreadableError if the file is damaged."""
         if self.exists:
             with HashFile(self._copy, self.path, known_sound=self._is_our_own()) as entries:
-                yield from entries.items()
+                yield from entries.pages()
 
     def change(self, edit: Edit) -> Changes:
         """Apply ``edit`` to the copy in memory. Raises UnreadableError if the file is damaged."""
