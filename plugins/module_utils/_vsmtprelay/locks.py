@@ -146,6 +146,7 @@ class SoleWriter:
                 status = os.fstat(self.descriptor)
                 if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
                     os.ftruncate(self.descriptor, 0)
+                    self._give_to_owner(status)
                     return True
                 # Left by a writer that was killed after it gave the file away or linked it, or put there by somebody
                 # else as a trap: not to be written to.
@@ -157,6 +158,15 @@ class SoleWriter:
             raise
         os.close(self.descriptor)
         return False
+
+    def _give_to_owner(self, status: os.stat_result) -> None:
+        """Let the owner of the database take the file over, should root be killed with it at hand."""
+        if status.st_uid == 0:
+            try:
+                owner = os.stat(self._database).st_uid
+            except FileNotFoundError:
+                owner = os.stat(os.path.dirname(self._database)).st_uid
+            os.fchown(self.descriptor, owner, -1)
 
     def _still_ours(self) -> bool:
         try:

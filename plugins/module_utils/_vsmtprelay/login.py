@@ -20,6 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# Where the recorder takes reports: the path of the request, and the socket for those who can speak to one.
+PATH = "/login"
+SOCKET = "/run/vsmtprelay-recorder.sock"
+
 # Dovecot also asks for SMTP AUTH, ManageSieve and its own tools: those who use them read no mail.
 SERVICES = ("pop3", "imap")
 
