@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/venv
 GUESTS := PYTHONPATH=tests python -m guests
-SOURCES := $(shell git ls-files -- galaxy.yml README.md LICENSE meta plugins roles playbooks docs changelogs 2>/dev/null)
+SOURCES := $(shell git ls-files --cached --others --exclude-standard -- galaxy.yml README.md LICENSE meta plugins roles playbooks docs changelogs 2>/dev/null)
 
 PATH_WITHOUT_VENV := $(PATH)
 export PATH := $(VENV)/bin:$(PATH)

@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 virtual_servers:
-  description: The servers with all their paths.
+  description: The servers with all their paths, and with the owner of their database, V(root) unless that is one ordinary user.
   returned: always
   type: list
   elements: dict
@@ -83,6 +83,7 @@ virtual_servers:
       sendmail_cf: /srv/example.org/etc/sendmail.cf
       addresses: [192.0.2.10]
       domains: []
+      owner: smmta
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -125,7 +126,9 @@ def main():
             changed = ensure_no_file(module.params["table"], module.check_mode, diff)
     except RelayError as error:
         module.fail_json(msg=str(error))
-    finish(module, changed, [], diff, virtual_servers=[server.as_dict() for server in servers.servers])
+    finish(
+        module, changed, [], diff, virtual_servers=[{**server.as_dict(), "owner": server.owner()} for server in servers.servers]
+    )
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_the_secret_is_root_s_alone_and_shown_to_nobody(mail_host, site_runs):
     assert secret not in site_runs.first.output + site_runs.second.output
     for_everybody = mail_host.run(["su", "alice", "-s", "/bin/sh", "-c", "doveconf -n"])
     assert secret not in for_everybody.stdout
-    assert "auth_policy_server_url = http://127.0.0.1:785/dovecot" in for_everybody.stdout
+    assert "auth_policy_server_url = http://127.0.0.1:785/login" in for_everybody.stdout
 
 
 def test_the_ruleset_is_there_after_sendmail_cf_was_generated_anew(mail_host):

@@ -125,7 +125,7 @@ def test_a_report_without_the_secret_is_refused(closed_relay):
     script = (
         "import urllib.request, urllib.error\n"
         'report = b\'{"rip": "6.6.6.6", "service": "pop3", "user": "eve"}\'\n'
-        "try: urllib.request.urlopen('http://127.0.0.1:785/dovecot?command=allow', data=report)\n"
+        "try: urllib.request.urlopen('http://127.0.0.1:785/login?command=allow', data=report)\n"
         "except urllib.error.HTTPError as error: print(error.code)\n"
     )
     assert closed_relay.run(["su", "bob", "-s", "/bin/sh", "-c", 'python3 -c "$(cat)"'], input=script).stdout == "403\n"

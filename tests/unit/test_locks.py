@@ -225,3 +225,17 @@ def test_a_file_that_another_user_left_in_the_place_of_the_lock_is_waited_for(pu
     os.chmod(public_directory, 0o777)
     with SoleWriter(path, Patience(0)), pytest.raises(BusyError):
         as_nobody(lambda: SoleWriter(path, Patience(0.05)))
+
+
+def test_the_owner_of_a_database_takes_over_what_a_killed_root_left(public_directory, as_nobody):
+    path = str(public_directory / "relayers.db")
+    os.chown(public_directory, 65534, -1)
+    left = SoleWriter(path, Patience(0))
+    os.close(left.descriptor)  # as when the process is killed
+
+    def write():
+        with SoleWriter(path, Patience(0.05)) as writer:
+            return os.fstat(writer.descriptor).st_uid
+
+    assert as_nobody(write) == 65534
+    assert os.listdir(public_directory) == []

@@ -11,6 +11,7 @@ separated by TABs, the lists in it by commas. A table of this kind is read witho
 from __future__ import annotations
 
 import os
+import pwd
 
 from .addresses import key_of
 from .errors import MalformedError, UnreadableError
@@ -63,6 +64,15 @@ class VirtualServer:
         """Return the fields by name, lists as lists."""
         values = {field: getattr(self, field) for field in FIELDS}
         return {field: list(value) if isinstance(value, tuple) else value for field, value in values.items()}
+
+    def owner(self) -> str:
+        """Return the name of the user who owns the database and its directory, "root" if that is not one ordinary user."""
+        directory = os.path.dirname(self.relayers_db)
+        try:
+            owners = {os.stat(path).st_uid for path in (directory, self.relayers_db) if os.path.exists(path)}
+            return pwd.getpwuid(owners.pop()).pw_name if len(owners) == 1 else "root"
+        except (OSError, KeyError):
+            return "root"
 
     @property
     def takes_the_rest(self) -> bool:
