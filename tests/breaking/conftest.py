@@ -17,17 +17,6 @@ RELEASES = ("bullseye", "bookworm", "trixie")
 SCRIPTS = Path(__file__).parent / "in_guest"
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--full", action="store_true", help="run the breaking tests at full size instead of one that fits make test"
-    )
-
-
-@pytest.fixture(scope="session")
-def full(request):
-    return request.config.getoption("--full")
-
-
 @pytest.fixture(scope="session")
 def lab():
     with Lab() as lab:

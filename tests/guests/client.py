@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail client: nothing but a network namespace with addresses of its own."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 
@@ -47,6 +48,10 @@ class Client:
     def run(self, command: Sequence[str], **options) -> subprocess.CompletedProcess[str]:
         """Run COMMAND on the host with this client's network; options as in run_command."""
         return self.namespace.run(command, **options)
+
+    def popen(self, command: Sequence[str], cwd: str | os.PathLike[str]) -> subprocess.Popen[str]:
+        """Start COMMAND on the host with this client's network in the directory CWD; its output can be read."""
+        return subprocess.Popen([*self.enter(), *command], cwd=cwd, stdout=subprocess.PIPE, text=True)
 
     def remove(self) -> None:
         """Delete the client's namespace and record."""

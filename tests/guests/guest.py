@@ -180,6 +180,10 @@ class Guest:
         """
         return run_command([*self.enter(), *command], **options)
 
+    def popen(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        """Start COMMAND as root in the guest; its input and its output are pipes of text."""
+        return subprocess.Popen([*self.enter(), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
     def path(self, path: str | os.PathLike[str]) -> Path:
         """Return the guest's absolute PATH as it is seen from the host while the guest runs.
 

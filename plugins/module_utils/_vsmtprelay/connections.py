@@ -9,6 +9,7 @@ Dovecot 2.3 reports over TCP, and any local user can open connections to that po
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 TYPE_CHECKING = False
@@ -24,12 +25,15 @@ STRANGER_SECONDS = 5.0
 class Connections:
     """Makes the protocol of each new connection for ``server``; what asyncio.loop.create_server() calls a factory.
 
-    ``trusted`` is the set of connections that have brought the key; whoever finds that out adds to it.
+    ``trusted`` is the set of connections that have brought the key, ``busy`` that of those whose report is being worked on;
+    whoever finds that out adds to them and takes away.
     """
 
-    def __init__(self, server: Server, trusted: set[object]) -> None:
+    def __init__(self, server: Server, trusted: set[object], busy: set[object]) -> None:
         self._server = server
         self._trusted = trusted
+        self._busy = busy
+        self._dismissed: set[RequestHandler] = set()
         self._opened: dict[RequestHandler, float] = {}
 
     def __call__(self) -> RequestHandler:
@@ -51,6 +55,19 @@ class Connections:
         limit = time.monotonic() - STRANGER_SECONDS
         for late in [each for each, opened in self._opened.items() if opened < limit and each not in self._trusted]:
             self._close(late)
+
+    def dismiss(self) -> int:
+        """Have the other side close each connection on which nothing is going on, and tell how many there still are.
+
+        Dovecot sees the end of what we send, and closes. A report that was on its way meanwhile is still read and recorded; had
+        we closed first, it would be lost.
+        """
+        self.close_strangers()
+        for connection in set(self._opened) - self._busy - self._dismissed:
+            if isinstance(connection.transport, asyncio.WriteTransport):
+                self._dismissed.add(connection)
+                connection.transport.write_eof()
+        return len(self._opened)
 
     def _close(self, connection: RequestHandler) -> None:
         self._forget(connection)

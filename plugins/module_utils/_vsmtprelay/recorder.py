@@ -12,6 +12,7 @@ does as Dovecot.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hmac
 import time
@@ -21,7 +22,8 @@ from aiohttp import web
 from . import recorder_key
 from .errors import MalformedError
 from .login import PATH, Login, LoginReader, NotRecorded
-from .recording import GroupCommit
+from .recording import Recording
+from .spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,14 +38,19 @@ LET_THEM_IN = {"status": 0, "msg": ""}
 class Recorder:
     """Takes reports of logins and sees to it that each gets into the right database."""
 
-    def __init__(self, servers: VirtualServers, reader: LoginReader, log: RecorderLog, key: str = "") -> None:
+    def __init__(
+        self, servers: VirtualServers, reader: LoginReader, log: RecorderLog, key: str = "", spool: Spool | None = None
+    ) -> None:
         """``key`` is the secret that a report has to bring along where anybody can reach the socket."""
         self._servers = servers
         self._reader = reader
         self._log = log
         self._key = key.encode()
-        self._commits: dict[str, GroupCommit] = {}
+        self._spool = spool or Spool()
+        self._recording = Recording(functools.partial(log.count, "failed"), self._spool)
+        self._is_stopping = False
         self.trusted_connections: set[object] = set()
+        self.busy_connections: set[object] = set()
 
     def application(self, trusted: bool) -> web.Application:
         """Return the web application for one socket; with ``trusted``, its file permissions decide who may report."""
@@ -51,12 +58,21 @@ class Recorder:
         application.router.add_post(PATH, functools.partial(self._report, trusted))
         return application
 
+    async def take_up_spool(self) -> None:
+        """Record the logins that were taken by a recorder that was then killed."""
+        paths = {server.relayers_db for server in self._servers.servers}
+        logins = [login for login in self._spool.logins() if login[0] in paths]
+        for written in await asyncio.gather(*(self._recording.record(*login) for login in logins)):
+            written.add_done_callback(lambda _: self._log.count("recorded", "recorded a login from the spool"))
+
+    def stop(self) -> None:
+        """From now on have every connection closed after the answer to the report that it brings."""
+        self._is_stopping = True
+
     async def finish(self) -> None:
         """Wait until all that was taken is written, or FINISH_SECONDS are over."""
-        if self._commits:
-            await asyncio.wait(
-                [asyncio.ensure_future(each.finish()) for each in self._commits.values()], timeout=FINISH_SECONDS
-            )
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._recording.finish(), FINISH_SECONDS)
 
     async def _report(self, trusted: bool, request: web.Request) -> web.Response:
         """Answer one report of a login."""
@@ -65,8 +81,19 @@ class Recorder:
             self._log.count("refused", "a report without the right key")
             raise web.HTTPForbidden()
         self.trusted_connections.add(request.protocol)
-        if request.query.get("command") != "allow":
-            return web.json_response(LET_THEM_IN)
+        self.busy_connections.add(request.protocol)
+        try:
+            if request.query.get("command") == "allow":
+                await self._take(request, now)
+        finally:
+            self.busy_connections.discard(request.protocol)
+        answer = web.json_response(LET_THEM_IN)
+        if self._is_stopping:
+            answer.force_close()
+        return answer
+
+    async def _take(self, request: web.Request, now: int) -> None:
+        """Take the login that ``request`` reports. Raises HTTPException for what is no report."""
         try:
             login = self._reader.read(await request.read())
             server = self._servers.of_login(login.local_key, login.domain)
@@ -82,17 +109,13 @@ class Recorder:
             raise
         else:
             await self._record(login, server, now)
-        return web.json_response(LET_THEM_IN)
 
     def _has_key(self, request: web.Request) -> bool:
         given = request.headers.get(recorder_key.HEADER, "").strip()
         return bool(self._key) and hmac.compare_digest(given.encode("utf-8", "replace"), self._key)
 
     async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
-        path = server.relayers_db
-        if path not in self._commits:
-            self._commits[path] = GroupCommit(path, functools.partial(self._log.count, "failed"))
-        written = await self._commits[path].record(login.key, now)
+        written = await self._recording.record(server.relayers_db, login.key, now)
         if written.done():
             self._log.recorded(login, server)
         else:

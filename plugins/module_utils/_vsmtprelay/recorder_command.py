@@ -12,6 +12,7 @@ import contextlib
 import signal
 import socket
 import subprocess
+import time
 
 from aiohttp import web
 from systemd import daemon
@@ -22,6 +23,7 @@ from .errors import RelayError
 from .login import LoginReader
 from .recorder import Recorder
 from .recorder_log import RecorderLog
+from .spool import Spool
 from .virtual_servers import TABLE, VirtualServers
 
 TYPE_CHECKING = False
@@ -32,6 +34,8 @@ UNIT = "vsmtprelay-recorder.service"
 # How often the service tells systemd that it is alive, and looks after its connections.
 CARE_SECONDS = 2.0
 BACKLOG = 4096
+# How long those who report have, when the service ends, to close their connections.
+DISMISS_SECONDS = 2.0
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     other.add_argument("--create-key", metavar="PATH", help="write a new secret there, and end")
     other.add_argument("--key-file", metavar="PATH", help="file with the secret that a report over TCP brings along")
     parser.add_argument("--ignore", action="append", default=[], metavar="NETWORK", help="do not record logins from there")
+    parser.add_argument("--spool", default="", metavar="PATH", help="keep there what is not written yet, should it be killed")
     parser.add_argument("--table", default=TABLE, metavar="PATH", help="the virtual servers (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
@@ -59,9 +64,12 @@ def main(arguments: Sequence[str]) -> int:
             LoginReader(options.ignore),
             RecorderLog(),
             recorder_key.read(options.key_file) if options.key_file else "",
+            Spool(options.spool),
         )
     except RelayError as error:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
+    except OSError as error:
+        parser.exit(73, f"vsmtprelay-recorder: {options.spool}: {error.strerror}\n")
     sockets = [socket.socket(fileno=descriptor) for descriptor in daemon.listen_fds()]
     if not sockets:
         parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
@@ -93,9 +101,10 @@ async def _serve(recorder: Recorder, sockets: Sequence[socket.socket]) -> None:
         await runner.setup()
         runners.append(runner)
         assert runner.server  # after setup()
-        connections = Connections(runner.server, recorder.trusted_connections)
+        connections = Connections(runner.server, recorder.trusted_connections, recorder.busy_connections)
         everybody.append(connections)
         listeners.append(await loop.create_server(connections, sock=each, backlog=BACKLOG))
+    await recorder.take_up_spool()
     daemon.notify("READY=1")
     while not stopped.is_set():
         daemon.notify("WATCHDOG=1")
@@ -104,8 +113,12 @@ async def _serve(recorder: Recorder, sockets: Sequence[socket.socket]) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), CARE_SECONDS)
     daemon.notify("STOPPING=1")
+    recorder.stop()
     for listener in listeners:
         listener.close()
+    patience = time.monotonic() + DISMISS_SECONDS
+    while sum(connections.dismiss() for connections in everybody) and time.monotonic() < patience:
+        await asyncio.sleep(0.02)
     for runner in runners:
         await runner.cleanup()
     await recorder.finish()

@@ -2,17 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring logins to the databases: all that wait for the same database go into one write, in the order of a group commit."""
+"""Bring logins to the databases: all that wait for the same database go into one write, which is called a group commit.
+
+A login is in the spool from the moment at which it was taken until it is in its database.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
 from . import database, edits
+from .spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # How long a login is kept waiting for the database. Dovecot gives up after 250 ms (the role's setting) and lets the
 # login through, so that there is no use in holding it for longer.
@@ -49,10 +53,15 @@ class _Batch:
 class GroupCommit:
     """The logins on their way to one database. To be used from the event loop only."""
 
-    def __init__(self, path: str, failed: Callable[[str], None]) -> None:
-        """Write to the database at ``path``; call ``failed`` with a message for every write that did not succeed."""
+    def __init__(self, path: str, failed: Callable[[str], None], written: Callable[[], None] = lambda: None) -> None:
+        """Write to the database at ``path``.
+
+        Calls ``failed`` with a message for every write that did not succeed, and ``written`` after every one that did.
+        """
         self._path = path
         self._failed = failed
+        self._written = written
+        self._current: _Batch | None = None
         self._next: _Batch | None = None
         self._writer: asyncio.Task[None] | None = None
 
@@ -72,6 +81,12 @@ class GroupCommit:
         await asyncio.wait((batch.tried,), timeout=ANSWER_SECONDS)
         return batch.written
 
+    def pending(self) -> Iterator[tuple[str, int]]:
+        """Yield address and epoch seconds of what is not written yet."""
+        for batch in (self._current, self._next):
+            if batch:
+                yield from batch.logins.items()
+
     async def finish(self) -> None:
         """Wait until everything is written. May take for ever: to be used with a time limit."""
         while self._writer is not None:
@@ -80,10 +95,15 @@ class GroupCommit:
     async def _write_all(self) -> None:
         try:
             while self._next:
-                batch, self._next = self._next, None
-                if not await self._write(batch):
+                self._current, self._next = self._next, None
+                done = await self._write(self._current)
+                if not done:
                     self._next = self._next or _Batch()
-                    self._next.take_over(batch)
+                    self._next.take_over(self._current)
+                self._current = None
+                if done:
+                    self._written()
+                else:
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             self._writer = None
@@ -101,3 +121,30 @@ class GroupCommit:
             return False
         finally:
             batch.tried.set_result(None)
+
+
+class Recording:
+    """The logins on their way to all databases. To be used from the event loop only."""
+
+    def __init__(self, failed: Callable[[str], None], spool: Spool) -> None:
+        """Call ``failed`` with a message for every write that did not succeed."""
+        self._failed = failed
+        self._spool = spool
+        self._commits: dict[str, GroupCommit] = {}
+
+    async def record(self, path: str, key: str, timestamp: int) -> asyncio.Future[None]:
+        """Note in the database at ``path`` that ``key`` logged in at ``timestamp`` (epoch seconds), as GroupCommit.record()."""
+        self._spool.append(path, key, timestamp)
+        if path not in self._commits:
+            self._commits[path] = GroupCommit(path, self._failed, self._written)
+        return await self._commits[path].record(key, timestamp)
+
+    async def finish(self) -> None:
+        """Wait until everything is written. May take for ever: to be used with a time limit."""
+        await asyncio.gather(*(commit.finish() for commit in self._commits.values()))
+
+    def _written(self) -> None:
+        """Empty the spool when nothing waits, which is so many times a second; else now and then, so that it does not grow."""
+        pending = [(path, *login) for path, commit in self._commits.items() for login in commit.pending()]
+        if not pending or self._spool.is_full():
+            self._spool.replace(iter(pending))

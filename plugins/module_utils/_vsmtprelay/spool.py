@@ -1,0 +1,66 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Logins that the recorder has taken and not yet written, on the disk: a recorder that is killed has them when it is back.
+
+A line of JSON for each: the path of the database, the client's address and epoch seconds. The lines are handed to the kernel
+and not flushed to the disk: they are for a process that is killed. What nobody has been told of may get lost with the power.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# When as much has been written without a moment at which nothing waited, only what waits is kept.
+LARGEST_BYTES = 1 << 20
+
+
+class Spool:
+    """The spool file at ``path`` (str); with no path there is none, and nothing is kept."""
+
+    def __init__(self, path: str = "") -> None:
+        """Open the file, or create it, readable by nobody else. Raises OSError."""
+        self._size = self._kept = 0
+        self._descriptor = -1
+        if path:
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._descriptor = os.open(path, flags, 0o600)
+            self._size = os.fstat(self._descriptor).st_size
+
+    def logins(self) -> Iterator[tuple[str, str, int]]:
+        """Yield database, address and epoch seconds of each login in it; a line that was cut off is passed over."""
+        if self._size:
+            for line in os.pread(self._descriptor, self._size, 0).splitlines():
+                try:
+                    path, key, timestamp = json.loads(line)
+                except (ValueError, TypeError):
+                    continue
+                if isinstance(path, str) and isinstance(key, str) and isinstance(timestamp, int):
+                    yield path, key, timestamp
+
+    def append(self, path: str, key: str, timestamp: int) -> None:
+        """Add one login. A disk that is full keeps nobody from reading mail: the login is then in memory only."""
+        if self._descriptor >= 0:
+            try:
+                self._size += os.write(self._descriptor, b"%b\n" % json.dumps([path, key, timestamp]).encode())
+            except OSError:
+                pass
+
+    def is_full(self) -> bool:
+        """Tell whether it has grown so large that replace() is worth it."""
+        return self._size > max(LARGEST_BYTES, 2 * self._kept)
+
+    def replace(self, logins: Iterator[tuple[str, str, int]]) -> None:
+        """Keep ``logins`` and nothing else."""
+        if self._size:
+            os.ftruncate(self._descriptor, 0)
+            self._size = 0
+        for login in logins:
+            self.append(*login)
+        self._kept = self._size

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Log in many times, each time from another address of a network that belongs to this host, and say how it went.
+
+A program of its own (``python -m support.logins``), since it runs inside a client's network. Prints a JSON list with, for each
+login, ``address``, ``protocol``, ``ok``, ``seconds`` from the password to the answer, and with ``--relay`` whether a new SMTP
+session right after it was ``refused``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import imaplib
+import ipaddress
+import json
+import poplib
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+PATIENCE_SECONDS = 60
+PORTS = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+
+
+def connect(server: str, port: int, source: str) -> socket.socket:
+    """Return a connection that comes from ``source``."""
+    return socket.create_connection((server, port), PATIENCE_SECONDS, source_address=(source, 0))
+
+
+class _Pop3(poplib.POP3):
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        super().__init__("", timeout=PATIENCE_SECONDS)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return self._connection
+
+
+class _Imap4(imaplib.IMAP4):
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        super().__init__("", timeout=PATIENCE_SECONDS)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return self._connection
+
+
+class _Smtp(smtplib.SMTP):
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        super().__init__("server", timeout=PATIENCE_SECONDS, local_hostname="client.example.org")
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._connection
+
+
+def log_in(server: str, source: str, protocol: str, user: str, password: str) -> tuple[bool, float]:
+    """Return whether the login was accepted, and the seconds from the password to the answer."""
+    connection = connect(server, PORTS[protocol], source)
+    if protocol.endswith("s"):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = context.wrap_socket(connection)
+    if protocol.startswith("pop3"):
+        session: poplib.POP3 | imaplib.IMAP4 = _Pop3(connection)
+        session.user(user)
+        give, leave = lambda: session.pass_(password), session.quit
+    else:
+        session = _Imap4(connection)
+        give, leave = lambda: session.login(user, password), session.logout
+    start = time.monotonic()
+    try:
+        give()
+    except (poplib.error_proto, imaplib.IMAP4.error):
+        connection.close()
+        return False, time.monotonic() - start
+    taken = time.monotonic() - start
+    leave()
+    return True, taken
+
+
+def is_refused(server: str, source: str) -> bool:
+    """Tell whether a new SMTP session from ``source`` may not relay."""
+    with _Smtp(connect(server, 25, source)) as session:
+        session.ehlo()
+        session.mail("sender@example.org")
+        return session.rcpt("somebody@remote.example")[0] != 250
+
+
+class Work:
+    """What one thread after the other takes on: the next address, not before its time."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._addresses = self._next_addresses()
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._given = 0
+
+    def _next_addresses(self) -> Iterator[str]:
+        network = ipaddress.ip_network(self._options.network)
+        for number in range(self._options.count):
+            yield str(network[self._options.first + number])
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        while True:
+            with self._lock:
+                address = next(self._addresses, None)
+                number = self._given
+                self._given += 1
+            if address is None:
+                return
+            if self._options.rate:
+                time.sleep(max(self._start + number / self._options.rate - time.monotonic(), 0))
+            yield number, address
+
+
+def one(options: argparse.Namespace, number: int, address: str) -> dict[str, object]:
+    """Log in once; return what is printed of it."""
+    protocol = options.protocol[number % len(options.protocol)]
+    try:
+        ok, seconds = log_in(options.server, address, protocol, options.user, options.password)
+        result = {"address": address, "protocol": protocol, "ok": ok, "seconds": seconds}
+        if options.relay:
+            result["refused"] = is_refused(options.server, address)
+    except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto, imaplib.IMAP4.error) as error:
+        result = {"address": address, "protocol": protocol, "ok": False, "seconds": PATIENCE_SECONDS, "error": repr(error)}
+    return result
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", required=True, help="its address")
+    parser.add_argument("--network", required=True, help="the addresses to come from")
+    parser.add_argument("--first", type=int, default=1, help="the number of the first address in it")
+    parser.add_argument("--count", type=int, required=True, help="how many logins")
+    parser.add_argument("--rate", type=float, help="logins a second (default: as many as there can be)")
+    parser.add_argument("--threads", type=int, default=1, help="so many at a time")
+    parser.add_argument("--protocol", action="append", choices=list(PORTS), help="one or more, in turn (default: pop3)")
+    parser.add_argument("--user", default="alice")
+    parser.add_argument("--password", default="alice-secret")
+    parser.add_argument("--relay", action="store_true", help="try to relay right after the login")
+    options = parser.parse_args()
+    options.protocol = options.protocol or ["pop3"]
+    work = Work(options)
+    results: list[dict[str, object]] = []
+
+    def run() -> None:
+        for number, address in work:
+            results.append(one(options, number, address))
+
+    with ThreadPoolExecutor(options.threads) as threads:
+        for done in [threads.submit(run) for _ in range(options.threads)]:
+            done.result()
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
