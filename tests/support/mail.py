@@ -59,7 +59,7 @@ class _Pop3(poplib.POP3):
         return _tls(connection) if self.port == poplib.POP3_SSL_PORT else connection
 
 
-class _Imap4(imaplib.IMAP4):
+class Imap4(imaplib.IMAP4):
     def __init__(self, client: Client, server: str, port: int) -> None:
         self._client = client
         super().__init__(server, port, timeout=30)
@@ -83,7 +83,7 @@ def _pop3(client: Client, server: str, port: int, user: str, password: str) -> b
 
 
 def _imap(client: Client, server: str, port: int, user: str, password: str) -> bool:
-    session = _Imap4(client, server, port)
+    session = Imap4(client, server, port)
     try:
         session.login(user, password)
     except imaplib.IMAP4.error:
