@@ -10,7 +10,8 @@ module: mail_host_info
 short_description: Tell what a mail host has, as far as POP-before-SMTP needs it
 version_added: 0.1.0
 description:
-  - Returns the versions and abilities of sendmail and Dovecot, and which of a list of packages are not installed.
+  - Returns the versions and abilities of sendmail and Dovecot, which of a list of packages are not installed, and which of a
+    list of PAM's files cannot be added to.
   - The role asks this first, in one task, so that it gathers no facts that it does not use.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -21,6 +22,11 @@ options:
     description: Distribution packages to look for.
     type: list
     elements: str
+    default: []
+  pam_files:
+    description: Files in C(/etc/pam.d) that a line for the account phase is to be added to.
+    type: list
+    elements: path
     default: []
 """
 
@@ -65,6 +71,21 @@ missing_packages:
   returned: always
   type: list
   elements: str
+pam:
+  description: Those of O(pam_files) that a line for the account phase cannot be added to.
+  returned: always
+  type: dict
+  contains:
+    missing:
+      description: Those that do not exist.
+      type: list
+      elements: str
+    without_account:
+      description:
+        - Those that say nothing about the account phase, nor do the files that they include.
+        - PAM asks the service C(other) then, and would no longer do so with the new line.
+      type: list
+      elements: str
 """
 
 import os
@@ -106,8 +127,36 @@ def missing_packages(module, packages):
     return [package for package in packages if package not in installed]
 
 
+def pam(files):
+    """Return those of ``files`` that do not exist, and those without a line for the account phase."""
+    present = [path for path in files if os.path.isfile(path)]
+    return dict(
+        missing=[path for path in files if path not in present],
+        without_account=[path for path in present if not has_account_line(path, set())],
+    )
+
+
+def has_account_line(path, seen):
+    """Tell whether PAM finds a line for the account phase in the file ``path``; ``seen`` are the files looked at already."""
+    path = os.path.join("/etc/pam.d", path)
+    if path in seen or not os.path.isfile(path):
+        return False
+    seen.add(path)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.split() for line in file]
+    return any(
+        words[0].lower() in ("account", "-account")
+        or (words[0] == "@include" and len(words) > 1 and has_account_line(words[1], seen))
+        for words in lines
+        if words
+    )
+
+
 def main():
-    module = AnsibleModule(argument_spec=dict(packages=dict(type="list", elements="str", default=[])), supports_check_mode=True)
+    argument_spec = dict(
+        packages=dict(type="list", elements="str", default=[]), pam_files=dict(type="list", elements="path", default=[])
+    )
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     module.run_command_environ_update = dict(LC_ALL="C")
     module.exit_json(
         changed=False,
@@ -115,6 +164,7 @@ def main():
         sendmail=sendmail(module),
         dovecot=dovecot(module),
         missing_packages=missing_packages(module, module.params["packages"]),
+        pam=pam(module.params["pam_files"]),
     )
 
 

@@ -83,7 +83,7 @@ def _bootstrap(release: str, workplace: Path, log: Path, with_updates: bool) -> 
         "RECIPE": str(recipe.SCRIPT),
         "PREFERENCES": str(preferences),
         "RELEASE": release,
-        "ROLE_PACKAGES": " ".join(recipe.ROLE_PACKAGES),
+        "DOWNLOADS": " ".join(recipe.downloads(release)),
     }
     _say(release, f"fetching packages (log: {log})")
     with (
@@ -116,7 +116,7 @@ def _report(release: str, line: str) -> None:
         "I: extracting archives": "unpacking the base system",
         "I: installing essential": "installing the base system",
         "I: installing remaining": "installing sendmail, Dovecot, sshd ...",
-        "I: running --customize-hook in shell: sh -c 'sh ": "configuring, fetching the role's packages",
+        "I: running --customize-hook in shell: sh -c 'sh ": "configuring, fetching what the tests install later",
     }
     for start, words in steps.items():
         if line.startswith(start):

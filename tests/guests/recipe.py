@@ -16,13 +16,21 @@ PACKAGES = (
 ROLE_PACKAGES = ("python3-bsddb3", "python3-aiohttp", "python3-systemd", "python3-apt")
 """Not installed, but lying in the image's own package source with what they depend on."""
 
+COURIER_PACKAGES = {"bookworm": ("courier-pop", "courier-imap")}
+"""Lying there as well: the POP and IMAP servers that take Dovecot's place in the tests of PAM."""
+
 RELEASE_ONLY = {"bullseye": "dovecot-*"}
 """Packages taken from the release itself: their security updates are gone from the archive."""
 
 SCRIPT = Path(__file__).with_name("recipe.sh")
 
 
+def downloads(release: str) -> tuple[str, ...]:
+    """Return what lies in the package source of RELEASE's image, but for what it depends on."""
+    return (*ROLE_PACKAGES, *COURIER_PACKAGES.get(release, ()))
+
+
 def digest(release: str) -> str:
     """Return 12 hex digits that change whenever RELEASE's image would be built differently."""
-    inputs = (release, PACKAGES, ROLE_PACKAGES, RELEASE_ONLY.get(release), SCRIPT.read_text(encoding="utf-8"))
+    inputs = (release, PACKAGES, downloads(release), RELEASE_ONLY.get(release), SCRIPT.read_text(encoding="utf-8"))
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]

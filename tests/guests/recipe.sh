@@ -1,16 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Runs as mmdebstrap's customize hook, on the host: $1 is the image's root directory; $RELEASE and
-# $ROLE_PACKAGES come in through the environment. Turns a bare set of packages into an ordinary
-# mail host and leaves the packages that the role will install as a local package source.
+# $DOWNLOADS come in through the environment. Turns a bare set of packages into an ordinary mail
+# host and leaves the packages that the role and the tests will install as a local package source.
 set -eu
 root=$1
 
-# The role's packages: only fetched. apt runs outside the image, with mmdebstrap's configuration.
+# Only fetched. apt runs outside the image, with mmdebstrap's configuration.
 mkdir -p "$root/srv/packages/partial"
 # shellcheck disable=SC2086 # a list of package names
 APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get install --yes --quiet --download-only \
-    --no-install-recommends --option "Dir::Cache::archives=$root/srv/packages/" $ROLE_PACKAGES
+    --no-install-recommends --option "Dir::Cache::archives=$root/srv/packages/" $DOWNLOADS
 rm -rf "$root/srv/packages/partial" "$root/srv/packages/lock"
 cd "$root/srv/packages"
 # An epoch's colon is escaped in the file name, and apt would unescape it when it looks for the file.

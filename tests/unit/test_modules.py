@@ -484,6 +484,37 @@ def test_mail_host_info_tells_what_is_missing(run):
     assert set(result["sendmail"]) == {"version", "hash_maps"}
 
 
+PAM_FILES = {
+    "account": ("auth required pam_unix.so\naccount required pam_unix.so\n", True),
+    "optional-module": ("-account required pam_ldap.so\n", True),
+    "capitals": ("Account required pam_unix.so\n", True),
+    "indented": ("\taccount\trequired pam_unix.so\n", True),
+    "included": ("@include {directory}/account\n", True),
+    "included-twice": ("@include {directory}/auth\n@include {directory}/included\n", True),
+    "auth": ("auth required pam_unix.so\n", False),
+    "includes-auth": ("@include {directory}/auth\n", False),
+    "includes-itself": ("@include {directory}/includes-itself\n", False),
+    "includes-nothing": ("@include\n@include {directory}/missing\n", False),
+    "comment": ("# account required pam_unix.so\n#account\n", False),
+    "empty": ("", False),
+}
+
+
+@pytest.mark.parametrize("name", PAM_FILES)
+def test_mail_host_info_tells_which_of_pam_s_files_decide_about_accounts(run, tmp_path, name):
+    for each, (text, _) in PAM_FILES.items():
+        (tmp_path / each).write_text(text.format(directory=tmp_path))
+    path = str(tmp_path / name)
+    expected = [] if PAM_FILES[name][1] else [path]
+    assert run("mail_host_info", pam_files=[path])["pam"] == {"missing": [], "without_account": expected}
+
+
+def test_mail_host_info_tells_which_of_pam_s_files_are_missing(run, tmp_path):
+    (tmp_path / "directory").mkdir()
+    paths = [str(tmp_path / name) for name in ("missing", "directory")]
+    assert run("mail_host_info", pam_files=paths)["pam"] == {"missing": paths, "without_account": []}
+
+
 def test_every_module_is_in_the_action_group():
     meta = (Path(__file__).parents[2] / "meta" / "runtime.yml").read_text()
     for name in ("relayers", "relayers_expire", "relayers_info", "sendmail_ruleset"):
