@@ -43,7 +43,6 @@ class Recorder:
         self._log = log
         self._key = key.encode()
         self._commits: dict[str, GroupCommit] = {}
-        self.trusted_connections: set[object] = set()
 
     def application(self, trusted: bool) -> web.Application:
         """Return the web application for one socket; with ``trusted``, its file permissions decide who may report."""
@@ -64,7 +63,6 @@ class Recorder:
         if not trusted and not self._has_key(request):
             self._log.count("refused", "a report without the right key")
             raise web.HTTPForbidden()
-        self.trusted_connections.add(request.protocol)
         if request.query.get("command") != "allow":
             return web.json_response(LET_THEM_IN)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from aiohttp import web
 from systemd import daemon
 
 from . import __version__, recorder_key
-from .connections import Connections
+from .connections import BACKLOG, Connections
 from .errors import RelayError
 from .login import LoginReader
 from .recorder import Recorder
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 UNIT = "vsmtprelay-recorder.service"
 # How often the service tells systemd that it is alive, and looks after its connections.
 CARE_SECONDS = 2.0
-BACKLOG = 4096
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,12 +54,9 @@ def main(arguments: Sequence[str]) -> int:
         if options.create_key:
             recorder_key.create(options.create_key)
             return 0
-        recorder = Recorder(
-            VirtualServers.from_table(options.table),
-            LoginReader(options.ignore),
-            RecorderLog(),
-            recorder_key.read(options.key_file) if options.key_file else "",
-        )
+        key = recorder_key.read(options.key_file) if options.key_file else ""
+        log = RecorderLog()
+        recorder = Recorder(VirtualServers.from_table(options.table), LoginReader(options.ignore), log, key)
     except RelayError as error:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
     sockets = [socket.socket(fileno=descriptor) for descriptor in daemon.listen_fds()]
@@ -67,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
     if not options.key_file and any(each.family != socket.AF_UNIX for each in sockets):
         parser.exit(64, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
-    asyncio.run(_serve(recorder, sockets))
+    asyncio.run(_serve(recorder, sockets, key, log))
     return 0
 
 
@@ -83,24 +80,28 @@ def _print_status() -> int:
     return 0 if running else 3
 
 
-async def _serve(recorder: Recorder, sockets: Sequence[socket.socket]) -> None:
+async def _serve(recorder: Recorder, sockets: Sequence[socket.socket], key: str, log: RecorderLog) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    listeners, runners, everybody = [], [], []
+    runners = []
+    listeners: list[Connections | asyncio.AbstractServer] = []
     for each in sockets:
-        runner = web.AppRunner(recorder.application(trusted=each.family == socket.AF_UNIX), access_log=None)
+        trusted = each.family == socket.AF_UNIX
+        runner = web.AppRunner(recorder.application(trusted), access_log=None)
         await runner.setup()
         runners.append(runner)
         assert runner.server  # after setup()
-        connections = Connections(runner.server, recorder.trusted_connections)
-        everybody.append(connections)
-        listeners.append(await loop.create_server(connections, sock=each, backlog=BACKLOG))
+        if trusted:
+            listeners.append(await loop.create_server(runner.server, sock=each, backlog=BACKLOG))
+        else:
+            listeners.append(Connections(each, runner.server, key.encode(), functools.partial(log.count, "refused")))
     daemon.notify("READY=1")
     while not stopped.is_set():
         daemon.notify("WATCHDOG=1")
-        for connections in everybody:
-            connections.close_strangers()
+        for listener in listeners:
+            if isinstance(listener, Connections):
+                listener.close_strangers()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), CARE_SECONDS)
     daemon.notify("STOPPING=1")
