@@ -115,10 +115,15 @@ def test_each_kind_of_line_has_the_priority_that_it_deserves(log, told):
 def test_the_line_of_a_login_stays_one_short_line(log, told, user):
     log.recorded(login(user), SERVER)
     (line,) = told.lines
-    assert len(line["MESSAGE"]) < 1000
+    assert len(line["MESSAGE"]) <= 1000
     assert line["MESSAGE"].isprintable()
     assert len(line["RELAY_USER"]) <= 200
     assert line["RELAY_ADDRESS"] == "198.51.100.7"
+
+
+def test_a_message_that_quotes_a_whole_report_is_cut(log, told):
+    log.count("ignored", "no virtual server for " + "x" * 60_000)
+    assert len(told.lines[0]["MESSAGE"]) == 1000
 
 
 def test_a_delayed_login_is_told_twice_but_memory_for_that_is_bounded(log, told, monkeypatch):

@@ -75,6 +75,9 @@ class Recorder:
         except MalformedError as error:
             self._log.count("refused", f"report refused: {error}")
             raise web.HTTPBadRequest() from None
+        except web.RequestPayloadError:
+            self._log.count("refused", "report refused: the body is not what its headers say")
+            raise web.HTTPBadRequest() from None
         except web.HTTPRequestEntityTooLarge:
             self._log.count("refused", f"report refused: more than {LARGEST_REPORT} bytes")
             raise
