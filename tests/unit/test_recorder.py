@@ -148,6 +148,16 @@ def test_a_report_that_is_too_large_is_refused(post):
     assert post(report(user="x" * 70_000)) == (413, None)
 
 
+def test_a_body_that_is_not_compressed_as_it_says_is_refused_like_any_other_that_is_no_report(recorder, log):
+    async def talk():
+        headers = {"X-API-Key": KEY, "Content-Encoding": "gzip"}
+        async with TestClient(TestServer(recorder.application(trusted=False))) as client:
+            return (await client.post("/login?command=allow", data=report(), headers=headers)).status
+
+    assert asyncio.run(talk()) == 400
+    assert log.counters["refused"] == 1
+
+
 @pytest.mark.parametrize(("path", "method"), [("/", "POST"), ("/login?command=allow", "GET")])
 def test_nothing_else_is_served(post, native_database, path, method):
     assert post(report(), path=path, method=method)[0] in (404, 405)

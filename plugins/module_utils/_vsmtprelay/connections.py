@@ -2,78 +2,161 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recorder's connections: never more than it can serve, and none kept by somebody who does not say what it wants.
+"""The recorder's TCP port: a connection is served when it has brought the right key, and strangers cost next to nothing.
 
-Dovecot 2.3 reports over TCP, and any local user can open connections to that port.
+Dovecot 2.3 reports over TCP, and any local user can open connections to that port. aiohttp takes a tenth of a millisecond
+and several kilobytes for each; a user who opens some thousands again and again would keep it from Dovecot's. So aiohttp
+gets a connection only after the head of its first request showed the key, and until then it is a socket and what it said.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
+import hmac
+import socket
+import struct
 import time
+
+from . import recorder_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from aiohttp.web import Server
-    from aiohttp.web_protocol import RequestHandler
+    from collections.abc import Callable
 
-MOST_CONNECTIONS = 1000
-# How long a connection may be open before it has brought a report with the right key.
+# Dovecot sends its request right after connecting. Even where strangers come as fast as they can be accepted, some
+# tenths of a second pass until so many have come after it.
+MOST_STRANGERS = 4000
+# How long a connection may be open before it has shown the key.
 STRANGER_SECONDS = 5.0
+# Connections accepted before those that are there already get their turn.
+ACCEPTED_IN_A_ROW = 100
+# Connections that systemd and the kernel keep for the recorder while it is busy or down.
+BACKLOG = 4096
+LONGEST_HEAD = 4096  # bytes; Dovecot's has some 400
+END_OF_HEAD = b"\r\n\r\n"
+REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+CLOSE_WITHOUT_TRACE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: the kernel keeps nothing of the connection
 
 
 class Connections:
-    """Makes the protocol of each new connection for ``server``; what asyncio.loop.create_server() calls a factory.
+    """The connections to one listening socket. To be used from the event loop only."""
 
-    ``trusted`` is the set of connections that have brought the key, ``busy`` that of those whose report is being worked on;
-    whoever finds that out adds to them and takes away.
-    """
-
-    def __init__(self, server: Server, trusted: set[object], busy: set[object]) -> None:
+    def __init__(
+        self, listener: socket.socket, server: Callable[[], asyncio.Protocol], key: bytes, refused: Callable[[str], None]
+    ) -> None:
+        """Serve those who show ``key`` with a protocol that ``server`` makes; tell ``refused`` of each that is sent away."""
+        self._listener = listener
         self._server = server
-        self._trusted = trusted
-        self._busy = busy
-        self._dismissed: set[RequestHandler] = set()
-        self._opened: dict[RequestHandler, float] = {}
+        self._key = key
+        self._refused = refused
+        self._loop = asyncio.get_running_loop()
+        self._strangers: collections.OrderedDict[socket.socket, _Stranger] = collections.OrderedDict()
+        self._handovers: set[asyncio.Task[object]] = set()
+        listener.setblocking(False)
+        self._loop.add_reader(listener, self._accept)
 
-    def __call__(self) -> RequestHandler:
-        """Return the protocol for a new connection; where there are too many, the oldest stranger has to go."""
-        if len(self._opened) >= MOST_CONNECTIONS:
-            self.close_strangers()
-        if len(self._opened) >= MOST_CONNECTIONS:
-            strangers = [each for each in self._opened if each not in self._trusted]
-            self._close((strangers or list(self._opened))[0])
-        connection = self._server()
-        self._opened[connection] = time.monotonic()
-        return connection
+    def close(self) -> None:
+        """Accept no more, and send away all who have not shown the key."""
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for connection in list(self._strangers):
+            self._forget(connection).close()
 
     def close_strangers(self) -> None:
         """Close the connections that have been open for STRANGER_SECONDS without a key; to be called now and then."""
-        alive = set(self._server.connections)
-        for gone in [each for each in self._opened if each not in alive]:
-            self._forget(gone)
         limit = time.monotonic() - STRANGER_SECONDS
-        for late in [each for each, opened in self._opened.items() if opened < limit and each not in self._trusted]:
-            self._close(late)
+        while self._strangers and next(iter(self._strangers.values())).since < limit:
+            self._drop_oldest()
 
-    def dismiss(self) -> int:
-        """Have the other side close each connection on which nothing is going on, and tell how many there still are.
+    def _accept(self) -> None:
+        for _ in range(ACCEPTED_IN_A_ROW):
+            try:
+                connection = self._listener.accept()[0]
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:
+                # No more file descriptors.
+                if self._strangers:
+                    self._drop_oldest()
+                return
+            if len(self._strangers) >= MOST_STRANGERS:
+                self._drop_oldest()
+            connection.setblocking(False)
+            self._strangers[connection] = _Stranger()
+            self._loop.add_reader(connection, self._read, connection)
+            # Dovecot's request is there already when the recorder was busy.
+            self._read(connection)
 
-        Dovecot sees the end of what we send, and closes. A report that was on its way meanwhile is still read and recorded; had
-        we closed first, it would be lost.
-        """
-        self.close_strangers()
-        for connection in set(self._opened) - self._busy - self._dismissed:
-            if isinstance(connection.transport, asyncio.WriteTransport):
-                self._dismissed.add(connection)
-                connection.transport.write_eof()
-        return len(self._opened)
+    def _read(self, connection: socket.socket) -> None:
+        try:
+            said = connection.recv(LONGEST_HEAD)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            self._forget(connection).close()
+            return
+        stranger = self._strangers[connection]
+        stranger.said += said
+        head, end, _ = bytes(stranger.said).partition(END_OF_HEAD)
+        if end and self._shows_key(head):
+            self._hand_over(self._forget(connection), bytes(stranger.said))
+        elif end or len(stranger.said) >= LONGEST_HEAD:
+            self._refuse(connection)
 
-    def _close(self, connection: RequestHandler) -> None:
-        self._forget(connection)
-        if connection.transport is not None:
-            connection.transport.abort()
+    def _shows_key(self, head: bytes) -> bool:
+        name = recorder_key.HEADER.lower().encode()
+        fields = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+        given = [value.strip() for field, _, value in fields if field.lower() == name]
+        return len(given) == 1 and bool(self._key) and hmac.compare_digest(given[0], self._key)
 
-    def _forget(self, connection: RequestHandler) -> None:
-        del self._opened[connection]
-        self._trusted.discard(connection)
+    def _hand_over(self, connection: socket.socket, said: bytes) -> None:
+        protocol = _Introduction(self._server(), said)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: protocol, connection))
+        # The event loop itself only keeps weak references to tasks.
+        self._handovers.add(task)
+        task.add_done_callback(self._handovers.discard)
+
+    def _refuse(self, connection: socket.socket) -> None:
+        self._refused("a report without the right key")
+        try:
+            connection.send(REFUSAL)
+        except OSError:
+            pass  # whoever does not wait for the answer does not get it
+        self._forget(connection).close()
+
+    def _drop_oldest(self) -> None:
+        self._refused("a connection that did not show the key")
+        connection = self._forget(next(iter(self._strangers)))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITHOUT_TRACE)
+        connection.close()
+
+    def _forget(self, connection: socket.socket) -> socket.socket:
+        self._loop.remove_reader(connection)
+        del self._strangers[connection]
+        return connection
+
+
+class _Stranger:
+    """What is known of a connection that has not shown the key: since when it is there, and what it said."""
+
+    __slots__ = ("said", "since")
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.said = bytearray()
+
+
+class _Introduction(asyncio.Protocol):
+    """Gives a connection to its protocol, together with what was read from it before."""
+
+    def __init__(self, protocol: asyncio.Protocol, said: bytes) -> None:
+        self._protocol = protocol
+        self._said = said
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.set_protocol(self._protocol)
+        self._protocol.connection_made(transport)
+        self._protocol.data_received(self._said)

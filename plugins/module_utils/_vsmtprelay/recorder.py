@@ -49,8 +49,7 @@ class Recorder:
         self._spool = spool or Spool()
         self._recording = Recording(functools.partial(log.count, "failed"), self._spool)
         self._is_stopping = False
-        self.trusted_connections: set[object] = set()
-        self.busy_connections: set[object] = set()
+        self._busy: set[object] = set()
 
     def application(self, trusted: bool) -> web.Application:
         """Return the web application for one socket; with ``trusted``, its file permissions decide who may report."""
@@ -64,6 +63,10 @@ class Recorder:
         logins = [login for login in self._spool.logins() if login[0] in paths]
         for written in await asyncio.gather(*(self._recording.record(*login) for login in logins)):
             written.add_done_callback(lambda _: self._log.count("recorded", "recorded a login from the spool"))
+
+    def is_busy(self, connection: object) -> bool:
+        """Tell whether a report from ``connection`` is being worked on."""
+        return connection in self._busy
 
     def stop(self) -> None:
         """From now on have every connection closed after the answer to the report that it brings."""
@@ -80,13 +83,12 @@ class Recorder:
         if not trusted and not self._has_key(request):
             self._log.count("refused", "a report without the right key")
             raise web.HTTPForbidden()
-        self.trusted_connections.add(request.protocol)
-        self.busy_connections.add(request.protocol)
+        self._busy.add(request.protocol)
         try:
             if request.query.get("command") == "allow":
                 await self._take(request, now)
         finally:
-            self.busy_connections.discard(request.protocol)
+            self._busy.discard(request.protocol)
         answer = web.json_response(LET_THEM_IN)
         if self._is_stopping:
             answer.force_close()
@@ -103,6 +105,9 @@ class Recorder:
             self._log.count("ignored", f"login not recorded: {reason}")
         except MalformedError as error:
             self._log.count("refused", f"report refused: {error}")
+            raise web.HTTPBadRequest() from None
+        except web.RequestPayloadError:
+            self._log.count("refused", "report refused: the body is not what its headers say")
             raise web.HTTPBadRequest() from None
         except web.HTTPRequestEntityTooLarge:
             self._log.count("refused", f"report refused: more than {LARGEST_REPORT} bytes")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 import subprocess
@@ -18,11 +19,12 @@ from aiohttp import web
 from systemd import daemon
 
 from . import __version__, recorder_key
-from .connections import Connections
+from .connections import BACKLOG, Connections
 from .errors import RelayError
 from .login import LoginReader
 from .recorder import Recorder
 from .recorder_log import RecorderLog
+from .served_connections import ServedConnections, sockets_from_systemd
 from .spool import Spool
 from .virtual_servers import TABLE, VirtualServers
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 UNIT = "vsmtprelay-recorder.service"
 # How often the service tells systemd that it is alive, and looks after its connections. Its unit asks for once a second.
 CARE_SECONDS = 0.25
-BACKLOG = 4096
 # How long those who report have, when the service ends, to close their connections.
 DISMISS_SECONDS = 2.0
 
@@ -59,23 +60,20 @@ def main(arguments: Sequence[str]) -> int:
         if options.create_key:
             recorder_key.create(options.create_key)
             return 0
-        recorder = Recorder(
-            VirtualServers.from_table(options.table),
-            LoginReader(options.ignore),
-            RecorderLog(),
-            recorder_key.read(options.key_file) if options.key_file else "",
-            Spool(options.spool),
-        )
+        key = recorder_key.read(options.key_file) if options.key_file else ""
+        log = RecorderLog()
+        servers = VirtualServers.from_table(options.table)
+        recorder = Recorder(servers, LoginReader(options.ignore), log, key, Spool(options.spool))
     except RelayError as error:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
     except OSError as error:
         parser.exit(73, f"vsmtprelay-recorder: {options.spool}: {error.strerror}\n")
-    sockets = [socket.socket(fileno=descriptor) for descriptor in daemon.listen_fds()]
+    sockets, left = sockets_from_systemd()
     if not sockets:
         parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
-    if not options.key_file and any(each.family != socket.AF_UNIX for each in sockets):
+    if not options.key_file and not all(map(_is_trusted, sockets)):
         parser.exit(64, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
-    asyncio.run(_serve(recorder, sockets))
+    asyncio.run(_serve(recorder, sockets, left, key, log))
     return 0
 
 
@@ -91,25 +89,35 @@ def _print_status() -> int:
     return 0 if running else 3
 
 
-async def _serve(recorder: Recorder, sockets: Sequence[socket.socket]) -> None:
+async def _serve(
+    recorder: Recorder, sockets: Sequence[socket.socket], left: Sequence[tuple[str, socket.socket]], key: str, log: RecorderLog
+) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    listeners, runners, everybody = [], [], []
-    for each in sockets:
-        runner = web.AppRunner(recorder.application(trusted=each.family == socket.AF_UNIX), access_log=None)
-        await runner.setup()
-        runners.append(runner)
-        assert runner.server  # after setup()
-        connections = Connections(runner.server, recorder.trusted_connections, recorder.busy_connections)
-        everybody.append(connections)
-        listeners.append(await loop.create_server(connections, sock=each, backlog=BACKLOG))
     await recorder.take_up_spool()
+    runners: dict[bool, web.AppRunner] = {}
+    for trusted in (True, False):
+        runners[trusted] = web.AppRunner(recorder.application(trusted), access_log=None)
+        await runners[trusted].setup()
+    servers = {trusted: runner.server for trusted, runner in runners.items() if runner.server}
+    served = ServedConnections(list(servers.values()), recorder.is_busy)
+    for name, connection in left:
+        await served.adopt(connection, name, servers[_is_trusted(connection)])
+    ports: list[Connections] = []
+    listeners: list[Connections | asyncio.AbstractServer] = []
+    for each in sockets:
+        if _is_trusted(each):
+            listeners.append(await loop.create_server(servers[True], sock=each, backlog=BACKLOG))
+        else:
+            ports.append(Connections(each, servers[False], key.encode(), functools.partial(log.count, "refused")))
+    listeners += ports
     daemon.notify("READY=1")
     while not stopped.is_set():
         daemon.notify("WATCHDOG=1")
-        for connections in everybody:
-            connections.close_strangers()
+        served.have_them_kept()
+        for port in ports:
+            port.close_strangers()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), CARE_SECONDS)
     daemon.notify("STOPPING=1")
@@ -117,8 +125,14 @@ async def _serve(recorder: Recorder, sockets: Sequence[socket.socket]) -> None:
     for listener in listeners:
         listener.close()
     patience = time.monotonic() + DISMISS_SECONDS
-    while sum(connections.dismiss() for connections in everybody) and time.monotonic() < patience:
+    while served.dismiss() and time.monotonic() < patience:
         await asyncio.sleep(0.02)
-    for runner in runners:
+    served.forget()
+    for runner in runners.values():
         await runner.cleanup()
     await recorder.finish()
+
+
+def _is_trusted(each: socket.socket) -> bool:
+    """Tell whether its file's permissions have decided who is at the other end."""
+    return each.family == socket.AF_UNIX

@@ -26,6 +26,7 @@ REFUSED_SECONDS = 1.0
 # Delayed logins of which a second line tells when they were written.
 MOST_DELAYED = 10_000
 LONGEST_USER = 200  # characters of a user name
+LONGEST_MESSAGE = 1000  # characters; some quote what was reported
 
 
 class RecorderLog:
@@ -79,7 +80,7 @@ class RecorderLog:
         )
 
     def _send(self, what: str, message: str, **fields: str) -> None:
-        journal.send(message, SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], **fields)
+        journal.send(message[:LONGEST_MESSAGE], SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], **fields)
 
     def _have_status_told(self) -> None:
         if not self._status_is_due:
