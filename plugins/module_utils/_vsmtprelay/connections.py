@@ -24,8 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Dovecot sends its request right after connecting. Even where strangers come as fast as they can be accepted, some
-# tenths of a second pass until so many have come after it.
+# Dovecot sends its request right after connecting. Even where strangers come as fast as they can be accepted,
+# more than a tenth of a second passes until so many have come after it.
 MOST_STRANGERS = 4000
 # How long a connection may be open before it has shown the key.
 STRANGER_SECONDS = 5.0
@@ -84,9 +84,10 @@ class Connections:
                 self._drop_oldest()
             connection.setblocking(False)
             self._strangers[connection] = _Stranger()
-            self._loop.add_reader(connection, self._read, connection)
-            # Dovecot's request is there already when the recorder was busy.
+            # When there are many, Dovecot's request is there by now, or the connection is closed already.
             self._read(connection)
+            if connection in self._strangers:
+                self._loop.add_reader(connection, self._read, connection)
 
     def _read(self, connection: socket.socket) -> None:
         try:
