@@ -38,6 +38,12 @@ def lab():
 
 
 @pytest.fixture(scope="session")
+def reader(lab):
+    """A client of somebody who reads mail."""
+    return lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")
+
+
+@pytest.fixture(scope="session")
 def client(lab):
     """A client that may use any address of MANY."""
     client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")

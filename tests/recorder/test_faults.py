@@ -123,8 +123,8 @@ def most_lost(host, fault, outage):
     if fault in (keep_away, hang):
         away = outage if fault is keep_away else WATCHDOG_SECONDS
         return max(int(RATE * (away + 1)) - CONNECTIONS[host.release], 0)
-    # What was being read in the very moment: a handful at most.
-    return {kill: 3 * (outage + 1), lock_and_kill: 3}.get(fault, 0)
+    # What was being read in the very moment.
+    return {kill: outage + 1, lock_and_kill: 1}.get(fault, 0)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.__name__.replace("_", " ") for fault in FAULTS])

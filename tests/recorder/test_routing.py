@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
+import threading
 
 import pytest
 
@@ -53,6 +55,32 @@ done
 FILES = {"a": "/srv/alice/etc/relayers.db", "b": "/srv/bob/etc/relayers.db", "rest": "/etc/mail/relayers.db"}
 
 
+class Session:
+    """An IMAP session in use. One that is idle for 10 seconds Dovecot ends itself when it reloads (imap_die() in imap/main.c)."""
+
+    def __init__(self, client, server):
+        self._imap = Imap4(client, server, 143)
+        self._imap.login("alice", "alice-secret")
+        self._stopped = threading.Event()
+        self._answers = []
+        self._thread = threading.Thread(target=self._use)
+        self._thread.start()
+
+    def _use(self):
+        while not self._stopped.wait(1):
+            try:
+                self._answers.append(self._imap.noop()[0])
+            except imaplib.IMAP4.abort as error:
+                self._answers.append(str(error))
+                return
+
+    def leave(self):
+        """Return what the server answered, as a set."""
+        self._stopped.set()
+        self._thread.join()
+        return set(self._answers)
+
+
 class Host:
     """A mail host with three virtual servers, and what was seen while the playbook made it one."""
 
@@ -68,8 +96,7 @@ class Host:
         # Before Debian's own, so that it is asked first.
         self.guest.write("/etc/dovecot/conf.d/05-test.conf", DOVECOT[self.guest.release])
         self.guest.run(["doveadm", "reload"])
-        self.session = Imap4(self._client, self.guest.address4, 143)
-        self.session.login("alice", "alice-secret")
+        self.session = Session(self._client, self.guest.address4)
         self.before = self.dovecot_files()
 
     def dovecot_files(self):
@@ -82,7 +109,7 @@ class Host:
             {"name": "b", "root": "/srv/bob", "domains": ["b.example"]},
             {"name": "rest"},
         ]
-        return {"pop_before_smtp_virtual_servers": servers, "pop_before_smtp_ignore": ["192.0.2.151", "2001:db8:99::/112"]}
+        return {"pop_before_smtp_virtual_servers": servers, "pop_before_smtp_ignore": ["192.0.2.151", "2001:db8:99::4:0/112"]}
 
     def play(self, lab, *options):
         return play(lab, "vsmtp.relay.site", "-e", json.dumps(self.variables), "--limit", self.guest.name, *options)
@@ -104,6 +131,7 @@ def routed_hosts(lab, client):
     for host in hosts.values():
         host.prepare()
         host.first = host.play(lab)
+        host.answers = host.session.leave()
         assert host.first.status == 0, host.first.output
     return hosts
 
@@ -122,8 +150,8 @@ def webmail(lab):
     return lab.client("webmail", address4="192.0.2.151", address6="2001:db8:99::4:1")
 
 
-def test_reloading_dovecot_drops_no_session(routed):
-    assert routed.session.noop()[0] == "OK"
+def test_reloading_dovecot_drops_no_session_in_use(routed):
+    assert routed.answers == {"OK"}
 
 
 def test_of_dovecot_s_configuration_one_file_is_ours_and_nothing_else_is_touched(routed):
@@ -216,6 +244,5 @@ def test_absent_takes_our_file_away_and_leaves_theirs(routed, lab, client):
     assert run.status == 0, run.output
     assert routed.dovecot_files() == routed.before
     assert log_in(client, routed.guest.address4)
-    assert routed.session.noop()[0] == "OK"
     assert not routed.guest.path("/var/lib/vsmtprelay-recorder").exists()
     assert not routed.guest.path("/run/vsmtprelay-recorder.sock").exists()

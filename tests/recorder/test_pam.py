@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from guests import Lab
 from support.fingerprint import fingerprint
 from support.mail import log_in, rcpt
 from support.playbook import play
@@ -32,13 +31,6 @@ account [default=ignore] pam_exec.so quiet /usr/local/sbin/vsmtprelay-pam
 """
 # Far more than the 250 ms that a login waits at most: other tests may keep this machine busy.
 WAITED_SECONDS = 2.0
-
-
-@pytest.fixture(scope="module")
-def lab():
-    """Its guests are gone after these tests, and no playbook of others meets them."""
-    with Lab() as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module")
