@@ -56,7 +56,7 @@ FILES = {"a": "/srv/alice/etc/relayers.db", "b": "/srv/bob/etc/relayers.db", "re
 
 
 class Session:
-    """An IMAP session in use. One that is idle for 10 seconds Dovecot ends itself when it reloads (imap_die() in imap/main.c)."""
+    """An IMAP session in use. Dovecot ends one that was idle for 10 seconds when it reloads (imap_die() in imap/main.c)."""
 
     def __init__(self, client, server):
         self._imap = Imap4(client, server, 143)
