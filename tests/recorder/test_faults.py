@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whatever happens to the recorder or its database in the middle of logins: all of them succeed, and all are recorded.
 
-Two things are beyond us with Dovecot 2.3. It does not repeat a report that a killed recorder was just reading; and it opens 100
-connections, each of which waits for its answer, so that it reports 100 logins while the recorder is away, and no more.
+Two things are beyond us: a report that was read in the very moment of a kill -9, and what Dovecot 2.3 does not report. It opens
+100 connections, each of which waits for its answer, so that it reports 100 logins while the recorder is away, and no more.
 """
 
 from __future__ import annotations
@@ -117,13 +117,10 @@ FAULTS = [stop, kill, restart, hang, keep_away, fill_the_disk, make_read_only, l
 
 
 def most_lost(host, fault, outage):
-    """Return how many logins Dovecot may not report; see above."""
-    if host.release == "trixie":
-        return 0
+    """Return how many logins may be missing; see above."""
     if fault in (keep_away, hang):
         away = outage if fault is keep_away else WATCHDOG_SECONDS
         return max(int(RATE * (away + 1)) - CONNECTIONS[host.release], 0)
-    # What was being read in the very moment.
     return {kill: outage + 1, lock_and_kill: 1}.get(fault, 0)
 
 
