@@ -92,16 +92,13 @@ def test_whatever_the_database_is_strangers_are_refused_and_local_mail_is_accept
         closed_relay.run(["sh", "-ec", "cd /etc/mail; rm -rf relayers.db; mv /root/kept.db relayers.db"])
 
 
-def test_reading_mail_works_while_the_recorder_hangs_and_the_login_is_recorded_when_it_is_over(closed_relay, reader):
+def test_reading_mail_works_while_the_recorder_hangs_and_its_successor_records_the_login(closed_relay, reader):
     log_in(reader, closed_relay.address4)
     closed_relay.run(["vsmtprelay", "expire"])
     recorder = closed_relay.run(["systemctl", "show", "--property=MainPID", "--value", "vsmtprelay-recorder"]).stdout.strip()
     closed_relay.run(["kill", "-STOP", recorder])
-    try:
-        assert log_in(reader, closed_relay.address4)
-        assert rcpt(reader, closed_relay.address4)[0] == 550
-    finally:
-        closed_relay.run(["kill", "-CONT", recorder])
+    assert log_in(reader, closed_relay.address4)
+    # systemd's watchdog ends it after a second.
     deadline = time.monotonic() + 60
     while rcpt(reader, closed_relay.address4)[0] != 250:
         assert time.monotonic() < deadline

@@ -220,18 +220,15 @@ def test_a_login_while_only_the_service_is_stopped_starts_it_and_is_recorded(mai
     wait_until_relayed(readers[0], mail_host)
 
 
-def test_a_hanging_recorder_keeps_nobody_from_reading_mail_and_records_the_logins_when_it_goes_on(
+def test_a_hanging_recorder_keeps_nobody_from_reading_mail_and_its_successor_records_the_logins(
     mail_host, readers, seconds_without
 ):
     recorder = mail_host.run(["systemctl", "show", "--property=MainPID", "--value", "vsmtprelay-recorder"]).stdout.strip()
     mail_host.run(["kill", "-STOP", recorder])
-    try:
-        taken = sorted(seconds for reader in readers for seconds in measure(mail_host, reader, times=2))
-        tell("with a hanging recorder", taken)
-        assert taken[-1] < seconds_without[-1] + WAITED_SECONDS
-        assert rcpt(readers[0], mail_host.address4)[0] == 550
-    finally:
-        mail_host.run(["kill", "-CONT", recorder])
+    # systemd's watchdog ends it after a second.
+    taken = sorted(seconds for reader in readers for seconds in measure(mail_host, reader, times=2))
+    tell("with a hanging recorder", taken)
+    assert taken[-1] < seconds_without[-1] + WAITED_SECONDS
     for reader in readers:
         wait_until_relayed(reader, mail_host)
 

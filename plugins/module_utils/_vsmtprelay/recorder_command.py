@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 UNIT = "vsmtprelay-recorder.service"
 # How often the service tells systemd that it is alive, and looks after its connections. Its unit asks for once a second.
 CARE_SECONDS = 0.25
-# After how long a thread that writes has to let the event loop have its turn. Python's 5 ms would be added to a login, and to the
-# time in which a report is read and not yet in the spool.
+# After how long a thread that writes has to let the event loop have its turn. Python's 5 ms would be added to a login, and to
+# the time in which a report is read and not yet in the spool.
 SWITCH_SECONDS = 0.0002
 # How long those who report have, when the service ends, to close their connections.
 DISMISS_SECONDS = 2.0
