@@ -239,3 +239,26 @@ def test_it_answers_over_a_unix_socket_in_absolute_form_as_dovecot_asks(recorder
 
     assert asyncio.run(talk()).endswith(b'{"status": 0, "msg": ""}')
     assert set(native_database("a/etc/relayers.db").entries()) == {"198.51.100.7"}
+
+
+def test_what_a_killed_recorder_took_is_recorded_by_the_next_with_a_line_for_each(
+    recorder_module, log, journal, tmp_path, native_database
+):
+    (tmp_path / "a/etc").mkdir(parents=True)
+    servers = VirtualServers.from_list([{"name": "a", "root": str(tmp_path / "a")}])
+    path = servers.servers[0].relayers_db
+    spool = recorder_module.Spool(str(tmp_path / "spool"))
+    spool.append(path, "198.51.100.7", 5)
+    spool.append(path, "198.51.100.8", 6)
+    spool.append("/no/longer/relayers.db", "198.51.100.9", 7)
+
+    async def start():
+        recorder = recorder_module.Recorder(servers, LoginReader(), log, spool=recorder_module.Spool(str(tmp_path / "spool")))
+        await recorder.take_up_spool()
+        await recorder.finish()
+        await asyncio.sleep(0)
+
+    asyncio.run(start())
+    assert native_database("a/etc/relayers.db").entries() == {"198.51.100.7": "5", "198.51.100.8": "6"}
+    assert [(line["RELAY_ADDRESS"], line["RELAY_SERVER"]) for line in journal] == [("198.51.100.7", "a"), ("198.51.100.8", "a")]
+    assert list(recorder_module.Spool(str(tmp_path / "spool")).logins()) == []

@@ -59,10 +59,11 @@ class Recorder:
 
     async def take_up_spool(self) -> None:
         """Record the logins that were taken by a recorder that was then killed."""
-        paths = {server.relayers_db for server in self._servers.servers}
-        logins = [login for login in self._spool.logins() if login[0] in paths]
-        for written in await asyncio.gather(*(self._recording.record(*login) for login in logins)):
-            written.add_done_callback(lambda _: self._log.count("recorded", "recorded a login from the spool"))
+        names = {server.relayers_db: server.name for server in self._servers.servers}
+        logins = [login for login in self._spool.logins() if login[0] in names]
+        all_written = await asyncio.gather(*(self._recording.record(*login) for login in logins))
+        for (path, key, _timestamp), written in zip(logins, all_written):
+            written.add_done_callback(functools.partial(self._log.recorded_from_spool, key, names[path]))
 
     def is_busy(self, connection: object) -> bool:
         """Tell whether a report from ``connection`` is being worked on."""

@@ -55,6 +55,10 @@ class RecorderLog:
         """Tell that ``login`` is in the database of ``server``."""
         self._tell_of_login("recorded", login, server)
 
+    def recorded_from_spool(self, key: str, server: str, _written: asyncio.Future[None]) -> None:
+        """Tell that a login from ``key`` that an earlier recorder took is in the database of ``server``."""
+        self.count("recorded", f"recorded {key} from the spool server={server}", RELAY_ADDRESS=key, RELAY_SERVER=server)
+
     def delayed(self, login: Login, server: VirtualServer, written: asyncio.Future[None]) -> None:
         """Tell that ``login`` has to wait for the database, and later, when ``written`` is done, that it is there."""
         self._tell_of_login("delayed", login, server)
