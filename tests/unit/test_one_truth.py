@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.vsmtp.relay.plugins.module_utils import _vsmtprelay
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import virtual_servers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import login, virtual_servers
 
 CHECKOUT = Path(__file__).parents[2]
 ROLE = CHECKOUT / "roles" / "pop_before_smtp"
@@ -39,3 +39,9 @@ def test_the_shared_code_imports_no_ansible():
 def test_the_role_installs_every_file_of_the_shared_code():
     variables = load(ROLE / "vars" / "main.yml")
     assert "/../../plugins/module_utils/_vsmtprelay/*.py" in variables["pop_before_smtp__library_sources"]
+
+
+def test_the_role_has_logins_reported_where_the_recorder_takes_them():
+    variables = load(ROLE / "vars" / "main.yml")
+    assert variables["pop_before_smtp__socket"] == login.SOCKET
+    assert all(url.endswith(f"/{login.PATH.lstrip('/')}") for url in variables["pop_before_smtp__dovecot_urls"].values())
