@@ -43,14 +43,14 @@ def by_recorder(writer):
     failures = []
 
     async def record_all():
-        journal = recording.Journal(common.DATABASE, failures.append)
+        commit = recording.GroupCommit(common.DATABASE, failures.append)
         keys = [address(writer, number) for number in range(each)]
         done = []
         for start in range(0, each, 10):
             some = keys[start : start + 10]
-            written = await asyncio.gather(*(journal.record(key, 1000) for key in some))
-            done += [key for key, ok in zip(some, written) if ok]
-        await journal.finish()
+            written = await asyncio.gather(*(commit.record(key, 1000) for key in some))
+            done += [key for key, future in zip(some, written) if future.done()]
+        await commit.finish()
         return done
 
     yield from asyncio.run(record_all())

@@ -29,10 +29,10 @@ def login(*logins):
 
     async def record():
         recording.ANSWER_SECONDS = 60
-        journal = recording.Journal(common.DATABASE, print)
-        done = await asyncio.gather(*(journal.record(key, timestamp) for key, timestamp in logins))
-        await journal.finish()
-        return done.count(False)
+        commit = recording.GroupCommit(common.DATABASE, print)
+        done = await asyncio.gather(*(commit.record(key, timestamp) for key, timestamp in logins))
+        await commit.finish()
+        return sum(not written.done() for written in done)
 
     return lambda: asyncio.run(record())
 
