@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
 FINISH_SECONDS = 10.0
-LET_THEM_IN = {"status": 0, "msg": ""}
+LET_THEM_IN = b'{"status": 0, "msg": ""}'
 
 
 class Recorder:
@@ -66,7 +66,7 @@ class Recorder:
             raise web.HTTPForbidden()
         self.trusted_connections.add(request.protocol)
         if request.query.get("command") != "allow":
-            return web.json_response(LET_THEM_IN)
+            return web.Response(body=LET_THEM_IN, content_type="application/json")
         try:
             login = self._reader.read(await request.read())
             server = self._servers.of_login(login.local_key, login.domain)
@@ -82,7 +82,7 @@ class Recorder:
             raise
         else:
             await self._record(login, server, now)
-        return web.json_response(LET_THEM_IN)
+        return web.Response(body=LET_THEM_IN, content_type="application/json")
 
     def _has_key(self, request: web.Request) -> bool:
         given = request.headers.get(recorder_key.HEADER, "").strip()
@@ -94,6 +94,7 @@ class Recorder:
             self._commits[path] = GroupCommit(path, functools.partial(self._log.count, "failed"))
         written = await self._commits[path].record(login.key, now)
         if written.done():
-            self._log.recorded(login, server)
+            # The client waits for the answer, and nobody for the line in the journal.
+            asyncio.get_running_loop().call_soon(self._log.recorded, login, server)
         else:
             self._log.delayed(login, server, written)
