@@ -44,7 +44,10 @@ class Changes:
 
     def put(self, entries: Entries, key: bytes, value: bytes) -> None:
         """Store ``value`` under ``key``, and note it unless that is what was there."""
-        before = entries.get(key)
+        self.replace(entries, key, entries.get(key), value)
+
+    def replace(self, entries: Entries, key: bytes, before: bytes | None, value: bytes) -> None:
+        """Store ``value`` under ``key``, which has the value ``before`` (None: is not there), and note it unless they agree."""
         if before == value:
             return
         entries.put(key, value)
@@ -92,7 +95,7 @@ def record(logins: Mapping[str, int]) -> Edit:
             before = entries.get(key.encode())
             stamped = None if before is None else timestamp_of(before)
             if stamped is None or stamped < timestamp:
-                changes.put(entries, key.encode(), value_of(timestamp))
+                changes.replace(entries, key.encode(), before, value_of(timestamp))
         return changes
 
     return edit

@@ -74,7 +74,7 @@ class HashFile:
             self._db.close()
             raise self._damaged(error) from None
         self._duplicates = bool(self._db.get_flags() & self._libdb.DB_DUP)
-        if writable and size:
+        if writable and size and not known_sound:
             self._refuse_nul_terminated()
 
     def __enter__(self) -> HashFile:
@@ -233,11 +233,22 @@ class NoEntries:
         pass
 
 
+_BINDING: Any = None
+
+
 def binding():  # type: ignore[no-untyped-def]
     """Return the Berkeley DB binding: ``berkeleydb``, or ``bsddb3`` by the same author, which distributions package.
 
     Raises MissingBindingError if this Python has neither.
     """
+    # Python looks through the whole path again for a module that it did not find the last time.
+    global _BINDING  # noqa: PLW0603
+    if _BINDING is None:
+        _BINDING = _import_binding()
+    return _BINDING
+
+
+def _import_binding():  # type: ignore[no-untyped-def]
     try:
         from berkeleydb import db
     except ImportError:

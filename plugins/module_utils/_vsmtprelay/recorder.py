@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
 FINISH_SECONDS = 10.0
-LET_THEM_IN = {"status": 0, "msg": ""}
+LET_THEM_IN = b'{"status": 0, "msg": ""}'
 
 
 class Recorder:
@@ -90,7 +90,7 @@ class Recorder:
                 await self._take(request, now)
         finally:
             self._busy.discard(request.protocol)
-        answer = web.json_response(LET_THEM_IN)
+        answer = web.Response(body=LET_THEM_IN, content_type="application/json")
         if self._is_stopping:
             answer.force_close()
         return answer
@@ -123,6 +123,7 @@ class Recorder:
     async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
         written = await self._recording.record(server.relayers_db, login.key, now)
         if written.done():
-            self._log.recorded(login, server)
+            # The client waits for the answer, and nobody for the line in the journal.
+            asyncio.get_running_loop().call_soon(self._log.recorded, login, server)
         else:
             self._log.delayed(login, server, written)

@@ -84,7 +84,9 @@ class RecorderLog:
         )
 
     def _send(self, what: str, message: str, **fields: str) -> None:
-        journal.send(message[:LONGEST_MESSAGE], SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], **fields)
+        # Without a CODE_ field, the library looks for the line of source that it was called from, for longer than it sends.
+        fields.update(SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], CODE_FUNC=what)
+        journal.send(message[:LONGEST_MESSAGE], **fields)
 
     def _have_status_told(self) -> None:
         if not self._status_is_due:
