@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast the database is, beside Perl's DB_File and makemap: PYTHONPATH=tests python -m bench."""
+"""How fast the database and the login recorder are: PYTHONPATH=tests python -m bench."""

@@ -1,89 +1,87 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``: boot a mail host, measure in it, print the tables and write docs/benchmark.md and its plot."""
+"""``make bench``: boot mail hosts, measure in them, print the tables and write the pages in docs."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from guests import Guest, GuestsError, Lab
-from support.playbook import CHECKOUT, play
+from guests import GuestsError, Lab
+from support.playbook import CHECKOUT
 
+from . import mail_host, recorder
+from .recorder_report import render as render_recorder
 from .report import PLOT, render
 from .results import Results
 
-NAME = "bench"
-RESULT = "/run/bench-result"
-SCRIPTS = Path(__file__).parent / "in_guest"
 DOCS = CHECKOUT / "docs"
-PATIENCE_SECONDS = 1200
 # They would work beside the measurements.
 SERVICES = ("cron", "dovecot", "sendmail")
 
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(prog="bench", description="How fast the database is, beside Perl's DB_File and makemap.")
+    parser = argparse.ArgumentParser(prog="bench", description="How fast the database and the login recorder are.")
     parser.add_argument("--quick", action="store_true", help="small databases and few turns: only to see whether it works")
+    parser.add_argument("--only", choices=PARTS, help="measure one of them, and leave the page of the other as it is")
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIRECTORY",
-        help="where to write benchmark.md and its plot (default: docs; with --quick: nowhere)",
+        help="where to write the pages and the plot (default: docs; with --quick: nowhere)",
     )
     options = parser.parse_args()
     directory = options.output or (None if options.quick else DOCS)
-    begin = time.monotonic()
+    if directory:
+        directory.mkdir(parents=True, exist_ok=True)
     try:
         with Lab() as lab:
-            results = _measure(_mail_host(lab), options.quick)
+            for name, part in PARTS.items():
+                if options.only in (None, name):
+                    begin = time.monotonic()
+                    part(lab, options.quick, directory)
+                    mail_host.say(f"==> Measured in {time.monotonic() - begin:.0f} s")
     except (GuestsError, subprocess.SubprocessError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    report = render(results)
-    print(f"\n{report}\n==> Measured in {time.monotonic() - begin:.0f} s")
-    if directory:
-        from .plot import draw
-
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "benchmark.md").write_text(report, encoding="utf-8")
-        draw(results, directory / PLOT)
-        print(f"    written: {directory / 'benchmark.md'}, {directory / PLOT}")
     return 0
 
 
-def _mail_host(lab: Lab) -> Guest:
-    """Return a mail host with the role applied and with nothing at work on it. Raises GuestsError."""
-    _say("==> Boot a mail host: Debian 12 (builds it the first time)")
-    guest = lab.guest(NAME, release="bookworm")
-    lab.boot([guest])
-    _say("==> Apply the role")
-    run = play(lab, "vsmtp.relay.site", "-e", "pop_before_smtp_recorder=none", "--limit", NAME)
-    if run.status != 0:
-        raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
-    guest.run(["systemctl", "stop", *SERVICES])
-    return guest
+def _database(lab: Lab, quick: bool, directory: Path | None) -> None:
+    """Measure the database beside Perl's DB_File and makemap."""
+    guest = mail_host.boot(lab, "bench", "bookworm", recorder="none", idle=SERVICES)
+    mail_host.say("==> Measure the database")
+    results = Results(mail_host.measure(guest, "measure.py", quick))
+    lab.down([guest.name])
+    report = render(results)
+    mail_host.say(f"\n{report}")
+    if directory:
+        from .plot import draw
+
+        _write(directory / "benchmark.md", report)
+        draw(results, directory / PLOT)
 
 
-def _measure(guest: Guest, quick: bool) -> Results:
-    """Run the script in the guest, which prints its progress, and return what it found."""
-    _say("==> Measure")
-    guest.run(["mkdir", "-p", "/root/bench"])
-    for script in SCRIPTS.glob("*.p[yl]"):
-        guest.write(f"/root/bench/{script.name}", script.read_text(encoding="utf-8"))
-    command = [*guest.enter(), "python3", "/root/bench/measure.py", RESULT, *(["--quick"] if quick else [])]
-    subprocess.run(command, check=True, timeout=PATIENCE_SECONDS)
-    return Results(json.loads(guest.read(RESULT)))
+def _recorder(lab: Lab, quick: bool, directory: Path | None) -> None:
+    """Measure the login recorder, and what it adds to a login."""
+    report = render_recorder(recorder.measure(lab, quick))
+    mail_host.say(f"\n{report}")
+    if directory:
+        _write(directory / "benchmark_recorder.md", report)
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+def _write(path: Path, report: str) -> None:
+    path.write_text(report, encoding="utf-8")
+    mail_host.say(f"    written: {path}")
+
+
+PARTS: dict[str, Callable[[Lab, bool, Path | None], None]] = {"database": _database, "recorder": _recorder}
 
 
 if __name__ == "__main__":

@@ -41,13 +41,13 @@ def measure(sizes, quick):
                 databases.lay_out(entries, variant)
                 return add()
 
-            contestants = {"after another": add_to_foreign_file, "after its own": add, "copy": _copy}
+            contestants = {"after another": add_to_foreign_file, "after its own": add, "copy": copy}
             took = take_turns(contestants, 2 * repetitions(entries, quick))
             tell(f"add in a process, {entries} entries, file by {databases.WRITERS[variant]}", took)
             yield "process", variant, entries, took
 
 
-def _copy():
+def copy():
     """Copy the live file beside itself and flush the copy; return the seconds."""
     begin = perf_counter()
     shutil.copyfile(databases.LIVE, COPY)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The login recorder: by itself, and what it adds to a login."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guests import Lab
+
+from . import mail_host
+from .logins import Logins
+from .recorder_results import RecorderResults, Records
+
+# Debian 12's Dovecot (2.3) reports over TCP, Debian 13's (2.4) over a UNIX socket.
+RELEASES = ("bookworm", "trixie")
+SERVICES = ("cron", "sendmail")
+SIZES = (100, 10_000)
+# The load of the recorder alone speaks as Dovecot 2.3 does.
+ALONE = "bookworm"
+
+
+def measure(lab: Lab, quick: bool) -> RecorderResults:
+    """Measure everything in one guest after the other."""
+    records: list[Records] = []
+    logins = []
+    hosts: dict[str, dict[str, str]] = {}
+    for release in RELEASES:
+        guest = mail_host.boot(lab, f"recorder-{release}", release, recorder="dovecot", idle=SERVICES)
+        # Otherwise the first report starts it.
+        guest.run(["systemctl", "start", "vsmtprelay-recorder.service"])
+        found: dict[str, Any] = mail_host.measure(guest, "recorder_host.py", quick)
+        hosts[release] = found
+        if release == ALONE:
+            mail_host.say("==> Measure the recorder alone")
+            records = [Records(**row) for row in mail_host.measure(guest, "recorder_alone.py", quick)]
+        mail_host.say("==> Measure logins with and without the recorder")
+        with Logins(lab, guest, quick) as contest:
+            for entries in SIZES:
+                logins += contest.measure(entries)
+        lab.down([guest.name])
+    return RecorderResults(records, logins, hosts)
