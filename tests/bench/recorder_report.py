@@ -153,7 +153,7 @@ def _sentences(results: RecorderResults) -> list[str]:
     for row in results.records:
         busy = statistics.median(cpu / seconds for cpu, seconds in zip(row.cpu, row.seconds, strict=True))
         lines.append(
-            f"- {row.connections} connections, file by {WRITERS[row.variant]}: the recorder keeps {busy:.0%} of one core busy;"
+            f"- {row.connections} at a time, file by {WRITERS[row.variant]}: the recorder keeps {busy:.0%} of one core busy;"
             " Python code runs on one core at a time."
         )
     for row in (row for row in results.logins if row.together == 1):

@@ -57,8 +57,8 @@ class _Smtp(smtplib.SMTP):
         return self._connection
 
 
-def log_in(server: str, source: str, protocol: str, user: str, password: str) -> tuple[bool, float]:
-    """Return whether the login was accepted, and the seconds from the password to the answer."""
+def log_in(server: str, source: str, protocol: str, user: str, password: str) -> tuple[str, float]:
+    """Return what the server said against the login, "" if nothing, and the seconds from the password to the answer."""
     connection = connect(server, PORTS[protocol], source)
     if protocol.endswith("s"):
         context = ssl.create_default_context()
@@ -75,12 +75,12 @@ def log_in(server: str, source: str, protocol: str, user: str, password: str) ->
     start = time.monotonic()
     try:
         give()
-    except (poplib.error_proto, imaplib.IMAP4.error):
+    except (poplib.error_proto, imaplib.IMAP4.error) as error:
         connection.close()
-        return False, time.monotonic() - start
+        return str(error), time.monotonic() - start
     taken = time.monotonic() - start
     leave()
-    return True, taken
+    return "", taken
 
 
 def is_refused(server: str, source: str) -> bool:
@@ -123,8 +123,8 @@ def one(options: argparse.Namespace, number: int, address: str) -> dict[str, obj
     """Log in once; return what is printed of it."""
     protocol = options.protocol[number % len(options.protocol)]
     try:
-        ok, seconds = log_in(options.server, address, protocol, options.user, options.password)
-        result = {"address": address, "protocol": protocol, "ok": ok, "seconds": seconds}
+        error, seconds = log_in(options.server, address, protocol, options.user, options.password)
+        result = {"address": address, "protocol": protocol, "ok": not error, "seconds": seconds, "error": error}
         if options.relay:
             result["refused"] = is_refused(options.server, address)
     except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto, imaplib.IMAP4.error) as error:
