@@ -15,80 +15,46 @@ import json
 import poplib
 import smtplib
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from support.mail import PORTS, Imap4, Pop3, rcpt
+
 PATIENCE_SECONDS = 60
-PORTS = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 
 
-def connect(server: str, port: int, source: str) -> socket.socket:
-    """Return a connection that comes from ``source``."""
-    return socket.create_connection((server, port), PATIENCE_SECONDS, source_address=(source, 0))
+class Source:
+    """An address of this host, which stands in for a client of the test bed."""
+
+    def __init__(self, address: str) -> None:
+        self.namespace = self
+        self._address = address
+
+    def connect(self, address: str, port: int, timeout: float) -> socket.socket:
+        """Return a connection that comes from there."""
+        return socket.create_connection((address, port), timeout, source_address=(self._address, 0))
 
 
-class _Pop3(poplib.POP3):
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        super().__init__("", timeout=PATIENCE_SECONDS)
-
-    def _create_socket(self, timeout: float) -> socket.socket:
-        return self._connection
-
-
-class _Imap4(imaplib.IMAP4):
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        super().__init__("", timeout=PATIENCE_SECONDS)
-
-    def _create_socket(self, timeout: float) -> socket.socket:
-        return self._connection
-
-
-class _Smtp(smtplib.SMTP):
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        super().__init__("server", timeout=PATIENCE_SECONDS, local_hostname="client.example.org")
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return self._connection
-
-
-def log_in(server: str, source: str, protocol: str, user: str, password: str) -> tuple[str, float]:
+def log_in(server: str, source: Source, protocol: str, user: str, password: str) -> tuple[str, float]:
     """Return what the server said against the login, "" if nothing, and the seconds from the password to the answer."""
-    connection = connect(server, PORTS[protocol], source)
-    if protocol.endswith("s"):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        connection = context.wrap_socket(connection)
     if protocol.startswith("pop3"):
-        session: poplib.POP3 | imaplib.IMAP4 = _Pop3(connection)
+        session: Pop3 | Imap4 = Pop3(source, server, PORTS[protocol])
         session.user(user)
         give, leave = lambda: session.pass_(password), session.quit
     else:
-        session = _Imap4(connection)
+        session = Imap4(source, server, PORTS[protocol])
         give, leave = lambda: session.login(user, password), session.logout
     start = time.monotonic()
     try:
         give()
     except (poplib.error_proto, imaplib.IMAP4.error) as error:
-        connection.close()
+        session.sock.close()
         return str(error), time.monotonic() - start
     taken = time.monotonic() - start
     leave()
     return "", taken
-
-
-def is_refused(server: str, source: str) -> bool:
-    """Tell whether a new SMTP session from ``source`` may not relay."""
-    with _Smtp(connect(server, 25, source)) as session:
-        session.ehlo()
-        session.mail("sender@example.org")
-        return session.rcpt("somebody@remote.example")[0] != 250
 
 
 class Work:
@@ -123,10 +89,10 @@ def one(options: argparse.Namespace, number: int, address: str) -> dict[str, obj
     """Log in once; return what is printed of it."""
     protocol = options.protocol[number % len(options.protocol)]
     try:
-        error, seconds = log_in(options.server, address, protocol, options.user, options.password)
+        error, seconds = log_in(options.server, Source(address), protocol, options.user, options.password)
         result = {"address": address, "protocol": protocol, "ok": not error, "seconds": seconds, "error": error}
         if options.relay:
-            result["refused"] = is_refused(options.server, address)
+            result["refused"] = rcpt(Source(address), options.server)[0] != 250
     except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto, imaplib.IMAP4.error) as error:
         result = {"address": address, "protocol": protocol, "ok": False, "seconds": PATIENCE_SECONDS, "error": repr(error)}
     return result

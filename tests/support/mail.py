@@ -49,7 +49,9 @@ def _tls(connection: socket.socket) -> ssl.SSLSocket:
     return context.wrap_socket(connection)
 
 
-class _Pop3(poplib.POP3):
+class Pop3(poplib.POP3):
+    """A POP session from a client's address; over TLS on the port that is for that."""
+
     def __init__(self, client: Client, server: str, port: int) -> None:
         self._client = client
         super().__init__(server, port, timeout=30)
@@ -60,6 +62,8 @@ class _Pop3(poplib.POP3):
 
 
 class Imap4(imaplib.IMAP4):
+    """An IMAP session from a client's address; over TLS on the port that is for that."""
+
     def __init__(self, client: Client, server: str, port: int) -> None:
         self._client = client
         super().__init__(server, port, timeout=30)
@@ -70,7 +74,7 @@ class Imap4(imaplib.IMAP4):
 
 
 def _pop3(client: Client, server: str, port: int, user: str, password: str) -> bool:
-    session = _Pop3(client, server, port)
+    session = Pop3(client, server, port)
     try:
         session.user(user)
         session.pass_(password)
@@ -93,7 +97,8 @@ def _imap(client: Client, server: str, port: int, user: str, password: str) -> b
     return True
 
 
-PROTOCOLS = {"pop3": (_pop3, 110), "pop3s": (_pop3, 995), "imap": (_imap, 143), "imaps": (_imap, 993)}
+PORTS = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
+PROTOCOLS = {name: (_pop3 if name.startswith("pop3") else _imap, port) for name, port in PORTS.items()}
 
 
 def log_in(client: Client, server: str, protocol: str = "pop3", user: str = "alice", password: str = "alice-secret") -> bool:
