@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that all tests share."""
+"""What tests of several kinds share: an option, the test bed, and a client in it."""
 
 from __future__ import annotations
 
 import pytest
+
+from guests import Lab
 
 
 def pytest_addoption(parser):
@@ -13,3 +15,15 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def full(request):
     return request.config.getoption("--full")
+
+
+@pytest.fixture(scope="session")
+def lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def reader(lab):
+    """A client of somebody who reads mail."""
+    return lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")

@@ -9,18 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from guests import Lab
 from support.playbook import play
 from support.throttles import lift_throttles
 
 RELEASES = ("bullseye", "bookworm", "trixie")
 SCRIPTS = Path(__file__).parent / "in_guest"
-
-
-@pytest.fixture(scope="session")
-def lab():
-    with Lab() as lab:
-        yield lab
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from guests import Lab
 from support.fingerprint import fingerprint
 from support.playbook import play
 from support.throttles import lift_throttles
-
-
-@pytest.fixture(scope="session")
-def lab():
-    with Lab() as lab:
-        yield lab
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +40,6 @@ def mail_host(untouched_host, site_runs):
     """The same host after the playbook."""
     assert site_runs.first.status == 0, site_runs.first.output
     return untouched_host
-
-
-@pytest.fixture(scope="session")
-def reader(lab):
-    """A client of somebody who reads mail."""
-    return lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from guests import Lab
 from support.playbook import CHECKOUT, play
 from support.throttles import lift_throttles
 
@@ -28,18 +27,6 @@ chmod 2755 /srv/relay
 CHEAP_PASSWORD = """usermod -p "$(openssl passwd -1 alice-secret)" alice"""
 # sendmail accepts no connections while the machine is busy.
 ACCEPT_UNDER_LOAD = """sed -i 's/^#*O RefuseLA=.*/O RefuseLA=1000/' /etc/mail/sendmail.cf"""
-
-
-@pytest.fixture(scope="session")
-def lab():
-    with Lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="session")
-def reader(lab):
-    """A client of somebody who reads mail."""
-    return lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")
 
 
 @pytest.fixture(scope="session")

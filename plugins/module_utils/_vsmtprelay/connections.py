@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import hmac
 import socket
 import struct
 import time
@@ -110,8 +109,8 @@ class Connections:
     def _shows_key(self, head: bytes) -> bool:
         name = recorder_key.HEADER.lower().encode()
         fields = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-        given = [value.strip() for field, _, value in fields if field.lower() == name]
-        return len(given) == 1 and bool(self._key) and hmac.compare_digest(given[0], self._key)
+        given = [value for field, _, value in fields if field.lower() == name]
+        return len(given) == 1 and recorder_key.is_right(given[0], self._key)
 
     def _hand_over(self, connection: socket.socket, said: bytes) -> None:
         protocol = _Introduction(self._server(), said)

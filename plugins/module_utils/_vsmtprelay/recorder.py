@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import hmac
 import time
 
 from aiohttp import web
@@ -117,8 +116,8 @@ class Recorder:
             await self._record(login, server, now)
 
     def _has_key(self, request: web.Request) -> bool:
-        given = request.headers.get(recorder_key.HEADER, "").strip()
-        return bool(self._key) and hmac.compare_digest(given.encode("utf-8", "replace"), self._key)
+        given = request.headers.get(recorder_key.HEADER, "")
+        return recorder_key.is_right(given.encode("utf-8", "replace"), self._key)
 
     async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
         written = await self._recording.record(server.relayers_db, login.key, now)

@@ -145,6 +145,10 @@ class Recording:
 
     def _written(self) -> None:
         """Empty the spool when nothing waits, which is so many times a second; else now and then, so that it does not grow."""
-        pending = [(path, *login) for path, commit in self._commits.items() for login in commit.pending()]
-        if not pending or self._spool.is_full():
-            self._spool.replace(iter(pending))
+        if self._spool.is_full() or next(self._pending(), None) is None:
+            self._spool.replace(self._pending())
+
+    def _pending(self) -> Iterator[tuple[str, str, int]]:
+        for path, commit in self._commits.items():
+            for key, timestamp in commit.pending():
+                yield path, key, timestamp
