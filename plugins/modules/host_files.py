@@ -28,7 +28,7 @@ options:
         type: path
         required: true
       content:
-        description: The whole text. Required if O(state=present).
+        description: The whole text. Required if the file is to be there.
         type: str
       mode:
         description: Permissions, as an octal number in quotes.
@@ -42,13 +42,22 @@ options:
         description: The group that owns it.
         type: str
         default: root
+      state:
+        description: Whether it is to be there. By default as O(state) says.
+        type: str
+        choices: [present, absent]
   state:
-    description: Whether the files are to be there. With V(absent), directories that O(remove_directories) names go with them.
+    description: Whether the files are to be there.
     type: str
     choices: [present, absent]
     default: present
+  exact_directories:
+    description: Directories in which no other files are to be than those that O(files) names. What an older version had more is removed.
+    type: list
+    elements: path
+    default: []
   remove_directories:
-    description: Directories to be removed with all that is in them, with O(state=absent).
+    description: Directories to be removed with all that is in them.
     type: list
     elements: path
     default: []
@@ -97,6 +106,14 @@ def install_file(item, check_mode, diff):
     return ensure_file(item["path"], item["content"].encode(), attributes, check_mode, diff)
 
 
+def surplus_files(directories, named):
+    """Return an item with the state absent for each file in ``directories`` whose path is not in ``named``."""
+    paths = [
+        os.path.join(directory, name) for directory in directories if os.path.isdir(directory) for name in os.listdir(directory)
+    ]
+    return [dict(path=path, state="absent") for path in sorted(paths) if path not in named and os.path.isfile(path)]
+
+
 def main():
     module = AnsibleModule(
         argument_spec=dict(
@@ -110,34 +127,35 @@ def main():
                     mode=dict(type="str", default="0644"),
                     owner=dict(type="str", default="root"),
                     group=dict(type="str", default="root"),
+                    state=dict(type="str", choices=["present", "absent"]),
                 ),
             ),
             state=dict(type="str", choices=["present", "absent"], default="present"),
+            exact_directories=dict(type="list", elements="path", default=[]),
             remove_directories=dict(type="list", elements="path", default=[]),
         ),
         supports_check_mode=True,
     )
     parameters, diff = module.params, []
-    absent = parameters["state"] == "absent"
 
     def work(item):
-        if absent:
+        if (item["state"] or parameters["state"]) == "absent":
             changed = ensure_no_file(item["path"], module.check_mode, diff)
         else:
             changed = install_file(item, module.check_mode, diff)
         return [item["path"]] if changed else []
 
-    results, failures = for_each(parameters["files"], work)
+    surplus = surplus_files(parameters["exact_directories"], {item["path"] for item in parameters["files"]})
+    results, failures = for_each([*parameters["files"], *surplus], work)
     changed_files = [path for result in results for path in result]
-    if absent:
-        for directory in parameters["remove_directories"]:
-            if os.path.isdir(directory):
-                changed_files.append(directory)
-                if not module.check_mode:
-                    try:
-                        shutil.rmtree(directory)
-                    except OSError as error:
-                        failures.append(f"{directory}: cannot be removed: {error}")
+    for directory in parameters["remove_directories"]:
+        if os.path.isdir(directory):
+            changed_files.append(directory)
+            if not module.check_mode:
+                try:
+                    shutil.rmtree(directory)
+                except OSError as error:
+                    failures.append(f"{directory}: cannot be removed: {error}")
     finish(module, bool(changed_files), failures, diff, changed_files=changed_files)
 
 

@@ -10,8 +10,8 @@ module: mail_host_info
 short_description: Tell what a mail host has, as far as POP-before-SMTP needs it
 version_added: 0.1.0
 description:
-  - Returns the versions and abilities of sendmail and Dovecot, which of a list of packages are not installed, and which of a
-    list of PAM's files cannot be added to.
+  - Returns the versions and abilities of sendmail and Dovecot, which of a list of packages are not installed, which of a list of
+    PAM's files cannot be added to, and which of a list of files are there.
   - The role asks this first, in one task, so that it gathers no facts that it does not use.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -25,6 +25,14 @@ options:
     default: []
   pam_files:
     description: Files in C(/etc/pam.d) that a line for the account phase is to be added to.
+    type: list
+    elements: path
+    default: []
+  pam_helper:
+    description: A program that lines of these files run.
+    type: path
+  files:
+    description: Files to look for.
     type: list
     elements: path
     default: []
@@ -71,8 +79,17 @@ missing_packages:
   returned: always
   type: list
   elements: str
+packages_interrupted:
+  description: Whether packages are missing and the package manager was cut off in the middle of its work, so that it has to finish that first.
+  returned: always
+  type: bool
+files:
+  description: Those of O(files) that are there.
+  returned: always
+  type: list
+  elements: str
 pam:
-  description: Those of O(pam_files) that a line for the account phase cannot be added to.
+  description: What is in C(/etc/pam.d).
   returned: always
   type: dict
   contains:
@@ -86,12 +103,19 @@ pam:
         - PAM asks the service C(other) then, and would no longer do so with the new line.
       type: list
       elements: str
+    reporting:
+      description: All files that run O(pam_helper).
+      type: list
+      elements: str
 """
 
+import glob
 import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 
 
 def sendmail(module):
@@ -127,13 +151,25 @@ def missing_packages(module, packages):
     return [package for package in packages if package not in installed]
 
 
-def pam(files):
-    """Return those of ``files`` that do not exist, and those without a line for the account phase."""
+def interrupted(module):
+    """Tell whether dpkg was cut off: then apt-get refuses to work until ``dpkg --configure -a`` has run."""
+    dpkg = module.get_bin_path("dpkg")
+    return bool(dpkg) and bool(os.listdir("/var/lib/dpkg/updates") or module.run_command([dpkg, "--audit"])[1].strip())
+
+
+def pam(files, helper):
+    """Return which of ``files`` do not exist or have no line for the account phase, and which of all run ``helper``."""
     present = [path for path in files if os.path.isfile(path)]
     return dict(
         missing=[path for path in files if path not in present],
         without_account=[path for path in present if not has_account_line(path, set())],
+        reporting=[path for path in sorted(glob.glob("/etc/pam.d/*")) if helper and runs(path, helper)],
     )
+
+
+def runs(path, helper):
+    """Tell whether a line of the file at ``path`` names ``helper``."""
+    return helper.encode() in (text_file.read(path) or b"") if os.path.isfile(path) else False
 
 
 def has_account_line(path, seen):
@@ -154,17 +190,23 @@ def has_account_line(path, seen):
 
 def main():
     argument_spec = dict(
-        packages=dict(type="list", elements="str", default=[]), pam_files=dict(type="list", elements="path", default=[])
+        packages=dict(type="list", elements="str", default=[]),
+        pam_files=dict(type="list", elements="path", default=[]),
+        pam_helper=dict(type="path"),
+        files=dict(type="list", elements="path", default=[]),
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     module.run_command_environ_update = dict(LC_ALL="C")
+    missing = missing_packages(module, module.params["packages"])
     module.exit_json(
         changed=False,
         is_root=os.geteuid() == 0,
         sendmail=sendmail(module),
         dovecot=dovecot(module),
-        missing_packages=missing_packages(module, module.params["packages"]),
-        pam=pam(module.params["pam_files"]),
+        missing_packages=missing,
+        packages_interrupted=bool(missing) and interrupted(module),
+        files=[path for path in module.params["files"] if os.path.lexists(path)],
+        pam=pam(module.params["pam_files"], module.params["pam_helper"]),
     )
 
 

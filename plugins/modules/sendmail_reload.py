@@ -10,9 +10,10 @@ module: sendmail_reload
 short_description: Have running sendmail daemons reread their configuration
 version_added: 0.1.0
 description:
-  - Finds the daemon of each C(sendmail.cf) by the C(PidFile) that it names, sends it C(SIGHUP), and waits until it is back.
-  - A daemon that is not running is left alone, for it reads its configuration when it starts. Open SMTP sessions go on.
-  - Other daemons of the same host are not touched.
+  - Finds the daemon of each C(sendmail.cf) by the C(PidFile) that it names and the C(-C) on the daemon's command line.
+  - A daemon that started before the file became what it is gets C(SIGHUP); the module waits until it is back. Open SMTP sessions go on.
+  - So a run that was cut off between the change of a file and the reload is completed by the next one.
+  - A daemon that is not running is left alone, for it reads its configuration when it starts. Other daemons of the same host are not touched.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -20,19 +21,20 @@ extends_documentation_fragment:
 attributes:
   diff_mode:
     support: none
-  idempotent:
-    description: Does its work each time it is called.
-    support: none
 options:
   paths:
     description: The C(sendmail.cf) files whose daemons are meant.
     type: list
     elements: path
     required: true
+  force:
+    description: Whether to reload also those daemons that have read the file as it is, for instance because a file that it includes changed.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
-- name: Reload sendmail
+- name: Have sendmail reread what changed
   vsmtp.relay.sendmail_reload:
     paths: [/etc/mail/sendmail.cf]
 """
@@ -49,24 +51,21 @@ reloaded:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import sendmail_daemon
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_daemon import Daemon, reload
 
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(paths=dict(type="list", elements="path", required=True)), supports_check_mode=True
+        argument_spec=dict(paths=dict(type="list", elements="path", required=True), force=dict(type="bool", default=False)),
+        supports_check_mode=True,
     )
-
-    def work(path):
-        pid_file = sendmail_daemon.pid_file_of(path)
-        if module.check_mode:
-            done = sendmail_daemon.running(pid_file) is not None
-        else:
-            done = sendmail_daemon.reload(pid_file)
-        return [path] if done else []
-
-    results, failures = for_each(module.params["paths"], work)
-    reloaded = [path for result in results for path in result]
+    daemons, failures = for_each(module.params["paths"], Daemon)
+    behind = [daemon for daemon in daemons if daemon.is_behind() or (module.params["force"] and daemon.process_id())]
+    if module.check_mode:
+        reloaded = [daemon.path for daemon in behind]
+    else:
+        reloaded, unreloaded = reload(behind)
+        failures += unreloaded
     finish(module, bool(reloaded), failures, reloaded=reloaded)
 
 

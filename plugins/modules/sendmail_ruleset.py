@@ -11,8 +11,10 @@ short_description: Let sendmail relay for the clients that are listed in relayer
 version_added: 0.1.0
 description:
   - Puts the ruleset of POP-before-SMTP into one or many C(sendmail.cf) or C(sendmail.mc) files, between two marker lines.
-  - The ruleset is reached from C(check_rcpt). It only ever allows what would be refused without it. The other rules stay as they are.
-  - A new file is checked by sendmail itself, a C(sendmail.mc) after m4, before it takes the place of the old one.
+  - The ruleset is reached from C(check_rcpt), stock or written by hand. It allows what would be refused without it. The other rules stay as they are.
+  - Where C(check_rcpt) is missing, or refuses nobody, the ruleset also refuses to relay for clients that are not listed.
+  - A new file is checked by sendmail itself, a C(sendmail.mc) after m4, before it takes the place of the old one. sendmail has to read it and
+    to refuse a stranger.
   - A file that fails is named, and the others are still done. The running sendmail has to be told to reread its configuration.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -22,7 +24,7 @@ extends_documentation_fragment:
   - vsmtp.relay.attributes
 options:
   path:
-    description: The file to edit. It must exist. A name that ends in C(.mc) is m4 source.
+    description: The file to edit. It must exist, unless O(state=absent). A name that ends in C(.mc) is m4 source.
     type: path
   relayers_db:
     description: The database for O(path).
@@ -41,12 +43,18 @@ options:
         description: As O(relayers_db).
         type: path
         default: /etc/mail/relayers.db
-  also_mc:
+      state:
+        description: Whether the ruleset is to be in this file. By default as O(state) says.
+        type: str
+        choices: [present, absent]
+  source:
     description:
-      - Whether to edit also the C(.mc) file beside each C(.cf) file, if there is one.
-      - Then the ruleset is still there after C(sendmail.cf) was generated anew, as C(make -C /etc/mail) or an upgrade does.
-    type: bool
-    default: false
+      - Whether a C(sendmail.cf) is generated from a C(sendmail.mc) beside it, which then gets the ruleset too. So it is still there after
+        the C(sendmail.cf) was generated anew, as C(make -C /etc/mail), C(sendmailconfig) or an upgrade does.
+      - V(auto) edits the C(.mc) file if there is one, V(mc) demands that there is one, V(cf) leaves it alone.
+    type: str
+    choices: [auto, mc, cf]
+    default: auto
   window:
     description: For how many minutes after its timestamp an entry lets a client relay. With V(0) being listed is enough.
     type: int
@@ -67,8 +75,10 @@ EXAMPLES = r"""
   vsmtp.relay.sendmail_ruleset:
     path: /etc/mail/sendmail.cf
     window: 30
-    also_mc: true
-  notify: Reload sendmail
+
+- name: Have sendmail reread it
+  vsmtp.relay.sendmail_reload:
+    paths: [/etc/mail/sendmail.cf]
 """
 
 RETURN = r"""
@@ -91,64 +101,86 @@ files:
 """
 
 import os
-import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
+    MalformedError,
+    RelayError,
+    UnreadableError,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset import Ruleset
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_configuration import (
     is_mc,
-    with_ruleset,
     without_ruleset,
 )
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_judge import Judge, fitting
+
+# sendmail is asked about so many files at a time.
+THREADS = 4
 
 
-def generated(module, path, content):
-    """Return the sendmail.cf that m4 makes of ``content``, as Debian's /etc/mail/Makefile calls it."""
-    status, output, errors = module.run_command([module.get_bin_path("m4", required=True), "-"], data=content, binary_data=True)
-    # cf.m4 reports what it does not like on the standard error output and goes on.
-    if status != 0 or errors.strip():
-        raise MalformedError(f"{path}: m4 rejects it, the old file is in place: {errors.strip()}")
-    return output.encode("utf-8", "surrogateescape")
+class Editor:
+    """Brings one file after the other to what it has to be; the same for all files of one call of the module."""
 
+    def __init__(self, module, named):
+        """``named`` are the paths that the user named: none of them is edited as the source of another one."""
+        self._module = module
+        self._named = named
+        self._judge = Judge(module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"]), module.get_bin_path("m4"))
 
-def check(module, path, content):
-    """Have sendmail read ``content`` (bytes) as its configuration. Raises MalformedError with what it says."""
-    sendmail = module.get_bin_path("sendmail", required=True, opt_dirs=["/usr/sbin", "/usr/lib"])
-    if is_mc(path):
-        content = generated(module, path, content)
-    with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
-        candidate.write(content)
-        candidate.flush()
-        # In address test mode sendmail reads its configuration, says what it does not like, and ends with the input.
-        status, output, errors = module.run_command([sendmail, f"-C{candidate.name}", "-bt"], data="")
-        if status != 0:
-            faults = [line for line in (output + errors).splitlines() if candidate.name in line] or [f"exit status {status}"]
-            complaint = "; ".join(faults).replace(candidate.name, os.path.basename(path))
-            raise MalformedError(f"{path}: sendmail rejects it, the old file is in place: {complaint}")
+    def edit(self, item):
+        """Edit the file of ``item``, and the source that it is generated from; return results, differences and messages."""
+        results, diff = [], []
+        try:
+            absent = (item["state"] or self._module.params["state"]) == "absent"
+            ruleset = None if absent else Ruleset(item["relayers_db"], self._module.params["window"])
+            # The .mc file first: make generates the .cf file anew where the .mc file is newer.
+            for path in [*self._sources(item["path"], absent), item["path"]]:
+                results.append(self._edit_file(path, ruleset, diff))
+        except RelayError as error:
+            return results, diff, [str(error)]
+        return results, diff, []
 
+    def _sources(self, path, absent):
+        """Return the .mc file beside the .cf file at ``path`` if it is to be edited, in a list."""
+        source, choice = os.path.splitext(path)[0] + ".mc", self._module.params["source"]
+        if is_mc(path) or source in self._named or choice == "cf":
+            return []
+        if os.path.exists(source):
+            return [source]
+        if choice == "mc" and not absent:
+            raise UnreadableError(f"{path}: there is no {source} that it could be generated from; choose source=cf, or auto")
+        return []
 
-def edit(module, path, ruleset, diff):
-    """Bring one file to what it has to be; return what to report of it."""
-    before = text_file.read(path)
-    if before is None:
-        raise UnreadableError(f"{path}: no such file; check the path, or generate it first")
-    try:
-        text = before.decode("utf-8", "surrogateescape")
-        text = with_ruleset(text, ruleset, is_mc(path)) if ruleset else without_ruleset(text, is_mc(path))
-    except MalformedError as error:
-        raise MalformedError(f"{path}: {error}") from None
-    content = text.encode("utf-8", "surrogateescape")
-    result = dict(path=path, changed=content != before)
-    if result["changed"]:
-        check(module, path, content)
-        if module.params["backup"] and not module.check_mode:
-            result["backup_file"] = module.backup_local(path)
-        ensure_file(path, content, text_file.attributes_of(path), module.check_mode, diff)
-    return result
+    def _edit_file(self, path, ruleset, diff):
+        before = text_file.read(path)
+        result = dict(path=path, changed=False)
+        if before is None:
+            if ruleset is None:
+                return result
+            raise UnreadableError(f"{path}: no such file; check the path, or generate it first")
+        try:
+            text = before.decode("utf-8", "surrogateescape")
+            if ruleset is None:
+                after = without_ruleset(text, is_mc(path))
+                if after != text:
+                    self._judge.check(path, after)
+            else:
+                after = fitting(self._judge, path, text, ruleset)
+        except MalformedError as error:
+            raise MalformedError(f"{path}: {error}") from None
+        content = after.encode("utf-8", "surrogateescape")
+        result["changed"] = content != before
+        if result["changed"]:
+            if self._module.params["backup"] and not self._module.check_mode:
+                result["backup_file"] = self._module.backup_local(path)
+            ensure_file(path, content, text_file.attributes_of(path), self._module.check_mode, diff)
+        return result
 
 
 def main():
@@ -162,9 +194,10 @@ def main():
                 options=dict(
                     path=dict(type="path", required=True),
                     relayers_db=dict(type="path", default="/etc/mail/relayers.db"),
+                    state=dict(type="str", choices=["present", "absent"]),
                 ),
             ),
-            also_mc=dict(type="bool", default=False),
+            source=dict(type="str", choices=["auto", "mc", "cf"], default="auto"),
             window=dict(type="int", default=1440),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             backup=dict(type="bool", default=False),
@@ -173,24 +206,19 @@ def main():
         required_one_of=[("path", "files")],
         supports_check_mode=True,
     )
-    module.run_command_environ_update = dict(LC_ALL="C")
-    parameters, diff = module.params, []
-
-    def work(item):
-        ruleset = Ruleset(item["relayers_db"], parameters["window"]) if parameters["state"] == "present" else None
-        path, results = item["path"], []
-        source = os.path.splitext(path)[0] + ".mc"
-        # The .mc file first: make generates the .cf file anew where the .mc file is newer.
-        if parameters["also_mc"] and source != path and os.path.exists(source):
-            results.append(edit(module, source, ruleset, diff))
-        results.append(edit(module, path, ruleset, diff))
-        return results
-
+    parameters = module.params
     files = parameters["files"]
     if files is None:
-        files = [dict(path=parameters["path"], relayers_db=parameters["relayers_db"])]
-    results, failures = for_each(files, work)
-    edited = [result for results_of_item in results for result in results_of_item]
+        files = [dict(path=parameters["path"], relayers_db=parameters["relayers_db"], state=None)]
+    twice = [path for path, count in Counter(item["path"] for item in files).items() if count > 1]
+    if twice:
+        module.fail_json(msg=f"named more than once: {', '.join(twice)}")
+    editor = Editor(module, {item["path"] for item in files})
+    with ThreadPoolExecutor(THREADS) as threads:
+        done = list(threads.map(editor.edit, files))
+    edited = [result for results, _diff, _failures in done for result in results]
+    diff = [difference for _results, differences, _failures in done for difference in differences]
+    failures = [failure for _results, _diff, failures in done for failure in failures]
     finish(module, any(result["changed"] for result in edited), failures, diff, files=edited)
 
 

@@ -12,6 +12,9 @@ version_added: 0.1.0
 description:
   - Checks a list of virtual servers, fills in the paths that are not given, and writes the table that C(vsmtprelay) and the login recorder read.
   - Returns the complete list for the tasks that follow.
+  - Servers that the table had and the list has not are departing. They are remembered on the target until their traces are gone and
+    O(forget_departing=true) says so. A run that was cut off before is completed by the next one.
+  - If anything in the list is wrong, nothing is written, and everything that is wrong is named.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -48,14 +51,22 @@ options:
         elements: str
         default: []
   state:
-    description: Whether the table is to be there. With V(absent) the list is only checked and completed.
+    description: With V(absent) the table goes, and all servers depart, those of the list and those of the table.
     type: str
     choices: [present, absent]
     default: present
+  forget_departing:
+    description: Whether to forget the servers that departed.
+    type: bool
+    default: false
   table:
     description: The file to write.
     type: path
     default: /etc/vsmtprelay/virtual_servers
+  memory:
+    description: The file on the target that tells which servers are departing. It is there only as long as there are any.
+    type: path
+    default: /var/lib/vsmtprelay/departing
 """
 
 EXAMPLES = r"""
@@ -84,6 +95,12 @@ virtual_servers:
       addresses: [192.0.2.10]
       domains: []
       owner: smmta
+departing:
+  description: The servers whose traces are to be taken away, with all their paths.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -91,7 +108,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, ensure_no_file, finish
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import (
+    TABLE,
+    VirtualServers,
+    departed,
+    read_table,
+    table_of,
+)
 
 
 def main():
@@ -112,23 +135,50 @@ def main():
                 ),
             ),
             state=dict(type="str", choices=["present", "absent"], default="present"),
+            forget_departing=dict(type="bool", default=False),
             table=dict(type="path", default=TABLE),
+            memory=dict(type="path", default="/var/lib/vsmtprelay/departing"),
         ),
         supports_check_mode=True,
     )
-    diff = []
+    parameters, diff = module.params, []
+    table, memory = parameters["table"], parameters["memory"]
     try:
-        servers = VirtualServers.from_list(module.params["virtual_servers"])
-        if module.params["state"] == "present":
-            attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
-            changed = ensure_file(module.params["table"], servers.table().encode(), attributes, module.check_mode, diff)
-        else:
-            changed = ensure_no_file(module.params["table"], module.check_mode, diff)
+        servers = VirtualServers.from_list(parameters["virtual_servers"])
+        before = [] if parameters["forget_departing"] else [*known(memory), *known(table)]
+        named = ()
+        if parameters["state"] == "absent":
+            named, servers = servers.servers, VirtualServers([])
+        departing = departed(before, servers.servers)
+        # In this order: as soon as the table no longer has them, they are remembered there.
+        changed = ensure_table(memory, departing, bool(departing), module.check_mode, diff)
+        changed |= ensure_table(table, servers.servers, parameters["state"] == "present", module.check_mode, diff)
+        departing = departed([*departing, *named], servers.servers)
     except RelayError as error:
         module.fail_json(msg=str(error))
     finish(
-        module, changed, [], diff, virtual_servers=[{**server.as_dict(), "owner": server.owner()} for server in servers.servers]
+        module,
+        changed,
+        [],
+        diff,
+        virtual_servers=[{**server.as_dict(), "owner": server.owner()} for server in servers.servers],
+        departing=[server.as_dict() for server in departing],
     )
+
+
+def known(path):
+    """Return what the table at ``path`` says; nothing if there is none, or it is none of ours: it is written anew."""
+    try:
+        return read_table(path)
+    except RelayError:
+        return []
+
+
+def ensure_table(path, servers, wanted, check_mode, diff):
+    """Make sure of the table of ``servers``, or that there is none; return whether that had to change."""
+    if wanted:
+        return ensure_file(path, table_of(servers).encode(), text_file.Attributes(uid=0, gid=0, mode=0o644), check_mode, diff)
+    return ensure_no_file(path, check_mode, diff)
 
 
 if __name__ == "__main__":

@@ -359,6 +359,18 @@ def test_host_files_removes_files_and_directories(check_then_run, tmp_path):
     assert (result["diff"][0]["before"], result["diff"][0]["after"]) == ("1\n", "")
 
 
+@needs_root
+def test_host_files_removes_what_an_exact_directory_has_too_much_and_leaves_directories(check_then_run, tmp_path):
+    for name in ("kept", "old"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "cache").mkdir()
+    path = str(tmp_path / "kept")
+    files = [{"path": path, "content": "x\n"}, {"path": str(tmp_path / "gone"), "state": "absent"}]
+    result = check_then_run("host_files", files=files, exact_directories=[str(tmp_path)])
+    assert result["changed_files"] == [path, str(tmp_path / "old")]
+    assert sorted(os.listdir(tmp_path)) == ["cache", "kept"]
+
+
 @pytest.mark.parametrize("bad", [{}, {"content": "x", "owner": "nobody at all"}, {"content": "x", "mode": "u=rw"}])
 def test_host_files_goes_on_after_a_file_that_fails(run, tmp_path, bad):
     files = [host_file(tmp_path / "bad", **bad), host_file(tmp_path / "good", content="x")]
@@ -379,7 +391,7 @@ def test_host_files_fails_in_order_where_a_directory_is_a_symbolic_link(run, tmp
 def test_virtual_servers_writes_the_table_and_returns_all_paths(check_then_run, tmp_path):
     table = tmp_path / "etc" / "virtual_servers"
     items = [{"name": "a", "root": "/srv/a", "addresses": ["2001:db8::1"]}, {"name": "rest"}]
-    result = check_then_run("virtual_servers", virtual_servers=items, table=str(table))
+    result = check_then_run("virtual_servers", virtual_servers=items, table=str(table), memory=str(tmp_path / "departing"))
     assert result["virtual_servers"][0] == {
         "name": "a",
         "root": "/srv/a",
@@ -400,6 +412,55 @@ def test_virtual_servers_refuses_a_list_that_does_not_fit_and_writes_nothing(run
     result = run("virtual_servers", check, virtual_servers=items, table=str(tmp_path / "table"))
     assert "have the same database" in result["msg"]
     assert os.listdir(tmp_path) == []
+
+
+def test_virtual_servers_names_every_bad_item_of_the_list(run, tmp_path):
+    items = [{"name": "Bad"}, {"name": "good"}, {"name": "b", "root": "relative"}, {"name": "c", "addresses": ["x"]}]
+    message = run("virtual_servers", virtual_servers=items, table=str(tmp_path / "table"))["msg"]
+    assert all(f"virtual server {name!r}" in message for name in ("Bad", "b", "c"))
+    assert "good" not in message
+
+
+@pytest.fixture
+def table_of(run, tmp_path):
+    """Return what tells the host its virtual servers, and returns the names of all and of those departing."""
+
+    def table_of(*names, **arguments):
+        items = [{"name": name, "root": f"/srv/{name}"} for name in names]
+        files = {"table": str(tmp_path / "table"), "memory": str(tmp_path / "departing")}
+        result = run("virtual_servers", virtual_servers=items, **files, **arguments)
+        assert not result.get("failed"), result
+        return [[server["name"] for server in result[kind]] for kind in ("virtual_servers", "departing")]
+
+    return table_of
+
+
+@needs_root
+def test_a_virtual_server_that_is_taken_off_the_list_is_departing_until_it_is_forgotten(table_of, tmp_path):
+    assert table_of("a", "b", "c") == [["a", "b", "c"], []]
+    assert table_of("b") == [["b"], ["a", "c"]]
+    assert table_of("b") == [["b"], ["a", "c"]]
+    assert table_of("b", "c") == [["b", "c"], ["a"]]
+    assert table_of("b", "c", forget_departing=True) == [["b", "c"], []]
+    assert table_of("b", "c") == [["b", "c"], []]
+    assert os.listdir(tmp_path) == ["table"]
+
+
+@needs_root
+def test_with_state_absent_all_depart_those_that_are_named_and_those_that_are_known(table_of, tmp_path):
+    table_of("a", "b")
+    assert table_of("z", state="absent") == [[], ["a", "b", "z"]]
+    assert os.listdir(tmp_path) == ["departing"]
+    assert table_of("z", state="absent") == [[], ["a", "b", "z"]]
+    assert table_of("z", state="absent", forget_departing=True) == [[], ["z"]]
+    assert os.listdir(tmp_path) == []
+
+
+@needs_root
+def test_virtual_servers_writes_a_table_that_is_damaged_anew(table_of, tmp_path):
+    (tmp_path / "table").write_text("no table\n")
+    assert table_of("a") == [["a"], []]
+    assert table_of("a") == [["a"], []]
 
 
 @pytest.fixture
@@ -434,19 +495,36 @@ def test_a_file_that_sendmail_rejects_stays_and_what_it_says_is_told(run, tmp_pa
 
 
 @pytest.mark.parametrize("check", [False, True])
-@pytest.mark.parametrize("state", ["present", "absent"])
-def test_a_file_that_is_not_there_is_named(run, tmp_path, state, check):
-    result = run("sendmail_ruleset", check, path=str(tmp_path / "sendmail.cf"), state=state)
+def test_a_file_that_is_not_there_is_named(run, tmp_path, check):
+    result = run("sendmail_ruleset", check, path=str(tmp_path / "sendmail.cf"))
     assert f"{tmp_path}/sendmail.cf: no such file" in result["msg"]
     assert os.listdir(tmp_path) == []
 
 
-def test_the_absence_of_what_is_not_there_needs_no_sendmail_and_one_missing_file_stops_no_other(run, tmp_path):
+def test_the_absence_of_what_is_not_there_needs_no_sendmail_and_no_file(run, tmp_path):
     (tmp_path / "good.cf").write_text("V10\n")
-    files = [{"path": str(tmp_path / "missing.cf")}, {"path": str(tmp_path / "good.cf")}]
-    result = run("sendmail_ruleset", files=files, state="absent")
+    paths = [str(tmp_path / name) for name in ("missing.cf", "good.cf")]
+    result = run("sendmail_ruleset", files=[{"path": path} for path in paths], state="absent")
+    assert result["files"] == [{"path": path, "changed": False} for path in paths]
+
+
+def test_one_file_that_is_missing_stops_no_other(run, tmp_path):
+    (tmp_path / "good.cf").write_text("V10\n")
+    files = [{"path": str(tmp_path / "missing.cf")}, {"path": str(tmp_path / "good.cf"), "state": "absent"}]
+    result = run("sendmail_ruleset", files=files)
     assert result["failed"]
     assert result["files"] == [{"path": str(tmp_path / "good.cf"), "changed": False}]
+
+
+def test_a_file_that_is_named_twice_is_refused(run, tmp_path):
+    path = str(tmp_path / "sendmail.cf")
+    assert f"named more than once: {path}" in run("sendmail_ruleset", files=[{"path": path}, {"path": path}])["msg"]
+
+
+def test_source_mc_demands_a_sendmail_mc(run, tmp_path):
+    (tmp_path / "sendmail.cf").write_text("V10\n")
+    message = run("sendmail_ruleset", path=str(tmp_path / "sendmail.cf"), source="mc")["msg"]
+    assert f"there is no {tmp_path}/sendmail.mc" in message
 
 
 @pytest.mark.parametrize(
@@ -506,13 +584,19 @@ def test_mail_host_info_tells_which_of_pam_s_files_decide_about_accounts(run, tm
         (tmp_path / each).write_text(text.format(directory=tmp_path))
     path = str(tmp_path / name)
     expected = [] if PAM_FILES[name][1] else [path]
-    assert run("mail_host_info", pam_files=[path])["pam"] == {"missing": [], "without_account": expected}
+    assert run("mail_host_info", pam_files=[path])["pam"] == {"missing": [], "without_account": expected, "reporting": []}
 
 
 def test_mail_host_info_tells_which_of_pam_s_files_are_missing(run, tmp_path):
     (tmp_path / "directory").mkdir()
     paths = [str(tmp_path / name) for name in ("missing", "directory")]
-    assert run("mail_host_info", pam_files=paths)["pam"] == {"missing": paths, "without_account": []}
+    assert run("mail_host_info", pam_files=paths)["pam"] == {"missing": paths, "without_account": [], "reporting": []}
+
+
+def test_mail_host_info_finds_the_files_that_it_is_to_look_for(run, tmp_path):
+    (tmp_path / "there").symlink_to("nowhere")
+    paths = [str(tmp_path / name) for name in ("there", "missing")]
+    assert run("mail_host_info", files=paths)["files"] == paths[:1]
 
 
 def test_every_module_is_in_the_action_group():

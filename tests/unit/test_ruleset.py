@@ -8,7 +8,13 @@ import re
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset import Ruleset
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset import (
+    HOOKS,
+    OWN,
+    OWN_OPEN,
+    STOCK,
+    Ruleset,
+)
 
 DATABASE = "/srv/a/etc/relayers.db"
 both = pytest.mark.parametrize("window", [0, 30])
@@ -49,6 +55,38 @@ def test_the_look_up_is_by_the_clients_address_and_deferred_to_the_moment_of_the
     text = Ruleset(DATABASE, window).text()
     assert text.count("$&{client_addr}") == 2
     assert "${client_addr}" not in text
+
+
+every_hook = pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.note or "stock")
+
+
+@both
+@every_hook
+def test_with_every_hook_the_rules_are_well_formed_and_the_file_goes_on_in_the_ruleset_that_it_hooks_into(window, hook):
+    text = Ruleset(DATABASE, window).text(hook).splitlines()
+    assert all(re.fullmatch(r"R[^\t]+\t\$[@:#][^\t]*|R[^\t]+\t[^\t]+", line) for line in text if line.startswith("R"))
+    assert [line for line in text if line.startswith("S")][-1] == f"S{hook.ruleset}"
+
+
+@every_hook
+def test_what_a_hook_is_can_be_read_from_its_note(hook):
+    assert [other for other in HOOKS if other.note == hook.note] == [hook]
+
+
+@every_hook
+def test_only_a_hook_of_those_who_refuse_nobody_refuses(hook):
+    assert ("$#error" in Ruleset(DATABASE, 30).text(hook)) == hook.refuses
+
+
+def test_to_try_it_everybody_is_held_for_listed_and_nothing_is_looked_up():
+    text = Ruleset(DATABASE, 30).text(OWN, everybody=True)
+    assert "SVsmtprelay\nR$*\t$@ RELAY\n" in text
+    assert "client_addr" not in text
+
+
+def test_the_comment_says_what_becomes_of_everybody_else():
+    assert "left to the rules that were there before" in Ruleset(DATABASE, 30).text(STOCK)
+    assert "Everybody else is refused" in Ruleset(DATABASE, 30).text(OWN_OPEN)
 
 
 @both

@@ -12,13 +12,21 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset im
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_configuration import (
     BEGIN,
     END,
+    candidates,
+    has_ruleset,
     is_mc,
-    with_ruleset,
     without_ruleset,
 )
 
 ONE, OTHER = Ruleset("/etc/mail/relayers.db", 1440), Ruleset("/srv/a/etc/relayers.db", 0)
 TEXTS = ["", "\n", "# x", "# x\n", "V10/Berkeley\nScheck_rcpt\nR$*\t$@ OK\n", "a\r\nb\r\n", "a\r\nb", "x\n\n\n", "a\x0cb"]
+
+
+def with_ruleset(text, ruleset, mc):
+    """Return the text with the ruleset in the first place that may do."""
+    return candidates(text, mc)[0].text(ruleset)
+
+
 both = pytest.mark.parametrize("mc", [False, True])
 
 
@@ -64,18 +72,23 @@ def test_a_text_without_a_ruleset_stays_as_it_is(mc):
     assert without_ruleset("# x\n", mc) == "# x\n"
 
 
-def test_it_stands_at_the_end_of_a_cf_between_two_markers():
-    lines = with_ruleset("# x\n", ONE, mc=False).splitlines()
-    assert lines[0] == "# x"
-    assert lines[1] == BEGIN
+@both
+def test_it_tells_whether_the_ruleset_is_there(mc):
+    assert not has_ruleset("# x\n", mc)
+    assert has_ruleset(with_ruleset("# x\n", ONE, mc), mc)
+
+
+def test_it_stands_at_the_end_of_a_stock_cf_between_two_markers():
+    lines = with_ruleset("Scheck_rcpt\nSRcpt_ok\n", ONE, mc=False).splitlines()
+    assert lines[:3] == ["Scheck_rcpt", "SRcpt_ok", BEGIN]
     assert lines[-1] == END
-    assert lines[2:-1] == ONE.text().splitlines()
+    assert lines[3:-1] == ONE.text().splitlines()
 
 
 def test_it_stands_below_local_rulesets_in_an_mc_with_the_markers_of_the_cf_inside():
     text = with_ruleset("dnl x\n", ONE, mc=True)
     inside = text.partition("LOCAL_RULESETS\n")[2].partition("divert(0)dnl\n")[0]
-    assert inside == with_ruleset("", ONE, mc=False)
+    assert inside.splitlines() == [BEGIN, *ONE.text().splitlines(), END]
 
 
 def test_the_block_that_m4_brought_into_a_cf_is_known_there():

@@ -10,34 +10,46 @@ import subprocess
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import sendmail_daemon
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError, UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_daemon import Daemon, reload
 
 # As restart_daemon() in sendmail does: on SIGHUP the program starts itself anew, under another process id.
 RESTARTING = """
 umask 022
-echo $$ > "$2.new"; echo "sendmail -bd" >> "$2.new"; mv "$2.new" "$2"
+echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"
 trap '"$1" "$0" "$@" & exit' HUP
 while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
 """
-DEAF = 'trap "" HUP; echo $$ > "$2.new"; mv "$2.new" "$2"; while [ -e "$2" ]; do read -t 0.05 <> "$3"; done'
+DEAF = """
+trap "" HUP
+echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"
+while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
+"""
+
+
+def configuration(directory, pid_file):
+    path = directory / "sendmail.cf"
+    path.write_text(f"O PidFile={pid_file}\n")
+    return str(path)
 
 
 @pytest.fixture
-def daemon(tmp_path, eventually):
-    """Return what starts a program called sendmail and returns the path of its PidFile."""
+def start(tmp_path, eventually):
+    """Return what starts a program called sendmail, for a sendmail.cf that names its PidFile, and returns its daemon."""
     program, pid_file, fifo = tmp_path / "sendmail", tmp_path / "sendmail.pid", tmp_path / "fifo"
     shutil.copy(shutil.which("bash"), program)
     os.mkfifo(fifo)
     processes = []
+    daemon = Daemon(configuration(tmp_path, pid_file))
 
-    def start(script):
+    def start(script, served=daemon.path):
         (tmp_path / "script").write_text(script)
-        processes.append(subprocess.Popen([program, tmp_path / "script", program, pid_file, fifo]))
+        processes.append(subprocess.Popen([program, tmp_path / "script", program, pid_file, fifo, served]))
         eventually(pid_file.exists)
-        return str(pid_file)
+        return daemon
 
     yield start
-    last = sendmail_daemon.running(str(pid_file))
+    last = daemon.process_id()
     pid_file.unlink(missing_ok=True)
     for process in processes:
         process.wait(10)
@@ -45,54 +57,93 @@ def daemon(tmp_path, eventually):
         eventually(lambda: not os.path.exists(f"/proc/{last}/exe"))
 
 
+def make_newer(path, other):
+    """Change ``path`` until its ctime is later than the modification of ``other``."""
+    while os.stat(path).st_ctime_ns <= os.stat(other).st_mtime_ns:
+        os.utime(path)
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
         ("O PidFile=/run/sendmail/mta/sendmail.pid\n", "/run/sendmail/mta/sendmail.pid"),
         ("O Timeout=1\nO  PidFile=/a.pid\nO PidFile=/b.pid\n", "/b.pid"),
+        ("O PidFile=/a.pid\r\n", "/a.pid"),
         ("#O PidFile=/a.pid\n", "/var/run/sendmail.pid"),
         ("", "/var/run/sendmail.pid"),
     ],
 )
 def test_the_pid_file_is_that_of_the_configuration_or_sendmails_own(tmp_path, text, path):
-    (tmp_path / "sendmail.cf").write_text(text)
-    assert sendmail_daemon.pid_file_of(str(tmp_path / "sendmail.cf")) == path
+    (tmp_path / "sendmail.cf").write_bytes(text.encode())
+    assert Daemon(str(tmp_path / "sendmail.cf")).pid_file == path
 
 
 def test_a_configuration_that_is_not_utf_8_is_read(tmp_path):
     (tmp_path / "sendmail.cf").write_bytes(b"# \xe4\xf6\xfc\nO PidFile=/a.pid\n")
-    assert sendmail_daemon.pid_file_of(str(tmp_path / "sendmail.cf")) == "/a.pid"
+    assert Daemon(str(tmp_path / "sendmail.cf")).pid_file == "/a.pid"
 
 
 def test_a_missing_configuration_is_unreadable(tmp_path):
     with pytest.raises(UnreadableError, match="no such file"):
-        sendmail_daemon.pid_file_of(str(tmp_path / "sendmail.cf"))
+        Daemon(str(tmp_path / "sendmail.cf"))
 
 
 @pytest.mark.parametrize("content", [None, "", "\n", "x\n", "-1\n", "999999999\n", "0\n"])
-def test_without_a_process_none_is_running(tmp_path, content):
+def test_without_a_process_none_is_running_and_none_is_behind(tmp_path, content):
     path = tmp_path / "pid"
     if content is not None:
         path.write_text(content)
-    assert sendmail_daemon.running(str(path)) is None
-    assert sendmail_daemon.reload(str(path)) is False
+    daemon = Daemon(configuration(tmp_path, path))
+    assert daemon.process_id() is None
+    assert not daemon.is_behind()
+    assert reload([daemon]) == ([], [])
 
 
 def test_a_process_id_that_is_somebody_elses_by_now_is_left_alone(tmp_path):
-    (tmp_path / "pid").write_text(f"{os.getpid()}\nsendmail -bd\n")
-    assert sendmail_daemon.running(str(tmp_path / "pid")) is None
-    assert sendmail_daemon.reload(str(tmp_path / "pid")) is False
+    daemon = Daemon(configuration(tmp_path, tmp_path / "pid"))
+    (tmp_path / "pid").write_text(f"{os.getpid()}\nsendmail -bd -C{daemon.path}\n")
+    assert daemon.process_id() is None
+    assert reload([daemon]) == ([], [])
 
 
-def test_a_daemon_that_is_reloaded_is_back_under_another_process_id(daemon):
-    pid_file = daemon(RESTARTING)
-    before = sendmail_daemon.running(pid_file)
+def test_a_daemon_that_is_reloaded_is_back_under_another_process_id(start):
+    daemon = start(RESTARTING)
+    before = daemon.process_id()
     assert before
-    assert sendmail_daemon.reload(pid_file) is True
-    assert sendmail_daemon.running(pid_file) not in (None, before)
+    assert reload([daemon]) == ([daemon.path], [])
+    assert daemon.process_id() not in (None, before)
 
 
-def test_a_daemon_that_does_not_come_back_is_told(daemon, monkeypatch):
+def test_a_daemon_is_behind_from_the_change_of_its_file_until_it_was_reloaded(start):
+    daemon = start(RESTARTING)
+    make_newer(daemon.pid_file, daemon.path)
+    assert not daemon.is_behind()
+    make_newer(daemon.path, daemon.pid_file)
+    assert daemon.is_behind()
+    reload([daemon])
+    make_newer(daemon.pid_file, daemon.path)
+    assert not daemon.is_behind()
+
+
+def test_a_file_put_there_with_an_old_date_is_a_change(start):
+    daemon = start(RESTARTING)
+    make_newer(daemon.path, daemon.pid_file)
+    os.utime(daemon.path, (1, 1))
+    assert daemon.is_behind()
+
+
+def test_a_daemon_of_another_file_that_names_the_same_pid_file_is_left_alone(start, tmp_path):
+    daemon = start(RESTARTING, served=str(tmp_path / "other.cf"))
+    assert daemon.process_id() is None
+    assert not daemon.is_behind()
+    # So that it ends.
+    (tmp_path / "sendmail.pid").unlink()
+
+
+def test_a_daemon_that_does_not_come_back_is_told(start, monkeypatch):
     monkeypatch.setattr(sendmail_daemon, "RESTART_SECONDS", 0.2)
-    with pytest.raises(BusyError, match="did not come back"):
-        sendmail_daemon.reload(daemon(DEAF))
+    daemon = start(DEAF)
+    done, (failure,) = reload([daemon])
+    assert done == []
+    assert "did not come back" in failure
+    assert daemon.path in failure

@@ -4,26 +4,43 @@
 
 """Put the ruleset into the text of a sendmail.cf or sendmail.mc, and take it out again without a trace.
 
-The ruleset stands between two marker lines at the end of the file, where sendmail adds to the rulesets that it met before
-under the same name (readcf.c: an ``S`` line does not begin a ruleset anew). In a sendmail.mc the same lines stand below
-LOCAL_RULESETS, so that m4 brings them, markers included, into the sendmail.cf that it generates.
+The ruleset stands between two marker lines. sendmail adds to the rulesets that it met before under the same name
+(readcf.c: an ``S`` line does not begin a ruleset anew), so it can stand at the end of the file, or in the middle of a ruleset
+that goes on behind it. In a sendmail.mc the same lines stand below LOCAL_RULESETS, so that m4 brings them, markers included,
+into the sendmail.cf that it generates.
 """
 
 from __future__ import annotations
 
+from .check_rcpt import Place, places
 from .errors import MalformedError
+from .ruleset import HOOKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .ruleset import Ruleset
+    from .ruleset import Hook, Ruleset
 
 BEGIN = "# BEGIN vsmtp.relay: POP-before-SMTP, managed by Ansible"
 END = "# END vsmtp.relay"
-# The second marker tells that the file did not end in a newline before.
+# The first marker tells that the file did not end in a newline before.
 UNENDED = " (below a line without an end)"
 MC = "dnl "
 # Debian's /etc/mail/Makefile puts this before each line of the sendmail.mc.
 MADE_COMMENT = "# "
+
+
+class Candidate:
+    """A text with the ruleset in it. Whether it does what it has to, sendmail must be asked."""
+
+    __slots__ = ("_block", "hook")
+
+    def __init__(self, block: _Block, hook: Hook) -> None:
+        self._block = block
+        self.hook = hook
+
+    def text(self, ruleset: Ruleset, everybody: bool = False) -> str:
+        """Return the whole text; with ``everybody`` that in which everybody is held for listed."""
+        return self._block.around(ruleset.text(self.hook, everybody), self.hook)
 
 
 def is_mc(path: str) -> bool:
@@ -31,42 +48,73 @@ def is_mc(path: str) -> bool:
     return path.endswith(".mc")
 
 
-def with_ruleset(text: str, ruleset: Ruleset, mc: bool) -> str:
-    """Return ``text`` with ``ruleset`` in it, in the place of the one that it had, else at its end. Raises MalformedError.
+def candidates(text: str, mc: bool) -> list[Candidate]:
+    """Return in which ways the ruleset can be put into ``text``, the most fitting first.
 
-    The place is kept because a sendmail.cf that m4 generated has it in the middle, and is right as it is.
+    Where it is already there is only one: its place is kept, for a sendmail.cf that m4 generated has it in the middle, and is
+    right as it is. Raises MalformedError if the markers do not come as one pair.
     """
-    found = _find(text, MC if mc else "")
-    if found:
-        before, unended, after, newline = found
-    else:
-        newline = "\r\n" if "\r\n" in text else "\n"
-        unended = newline if text and not text.endswith("\n") else ""
-        before, after = text + unended, ""
-    lines = [BEGIN + (UNENDED if unended else ""), *ruleset.text().splitlines(), END]
-    if mc:
-        lines = [MC + lines[0], "LOCAL_RULESETS", *lines, "divert(0)dnl", MC + END]
-    return before + "".join(line + newline for line in lines) + after
+    block = _find(text, mc, MC if mc else "")
+    if block:
+        return [Candidate(block, block.hook)]
+    return [Candidate(_new(text, mc, place), place.hook) for place in places(text, mc)]
+
+
+def has_ruleset(text: str, mc: bool) -> bool:
+    """Tell whether the ruleset is in ``text``. Raises MalformedError if the markers do not come as one pair."""
+    return _find(text, mc, MC if mc else "") is not None
 
 
 def without_ruleset(text: str, mc: bool) -> str:
-    """Return ``text`` as it was before with_ruleset(). Raises MalformedError if only one of the two markers is there.
+    """Return ``text`` as it was before the ruleset was put into it. Raises MalformedError if the markers are no pair.
 
     Debian's Makefile appends the sendmail.mc to the sendmail.cf that it generates, as comments: the ruleset goes there too.
     """
     for prefix in (MC,) if mc else ("", MADE_COMMENT + MC):
-        found = _find(text, prefix)
-        if found:
-            before, unended, after, _newline = found
-            text = (before[: -len(unended)] if unended and not after else before) + after
+        block = _find(text, mc, prefix)
+        if block:
+            text = block.taken_out()
     return text
 
 
-def _find(text: str, prefix: str) -> tuple[str, str, str, str] | None:
-    """Return what is before the ruleset, the newline that was put there for it (or nothing), what is after it, and its newline.
+class _Block:
+    """The place of the ruleset in a text: what is before it and after it, and how its lines end."""
 
-    None if there is no ruleset. Raises MalformedError.
-    """
+    __slots__ = ("after", "before", "hook", "mc", "newline", "unended")
+
+    def __init__(self, before: str, after: str, newline: str, unended: bool, mc: bool, hook: Hook) -> None:
+        """``before`` ends in a newline; ``unended``: it did not before."""
+        self.before = before
+        self.after = after
+        self.newline = newline
+        self.unended = unended
+        self.mc = mc
+        self.hook = hook
+
+    def around(self, content: str, hook: Hook) -> str:
+        lines = [BEGIN + hook.note + (UNENDED if self.unended else ""), *content.splitlines(), END]
+        if self.mc:
+            lines = [MC + lines[0], "LOCAL_RULESETS", *lines, "divert(0)dnl", MC + END]
+        return self.before + "".join(line + self.newline for line in lines) + self.after
+
+    def taken_out(self) -> str:
+        before = self.before[: -len(self.newline)] if self.unended and not self.after else self.before
+        return before + self.after
+
+
+def _new(text: str, mc: bool, place: Place) -> _Block:
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = text.splitlines(keepends=True)
+    before, after = "".join(lines[: place.line]), "".join(lines[place.line :])
+    unended = bool(before) and not before.endswith("\n")
+    return _Block(before + (newline if unended else ""), after, newline, unended, mc, place.hook)
+
+
+def _find(text: str, mc: bool, prefix: str) -> _Block | None:
+    """Return where the ruleset is, or None if there is none. Raises MalformedError."""
+    # Most files that are looked at have none, or have it where it was put: to go through all lines is for what is left.
+    if prefix + BEGIN not in text and prefix + END not in text:
+        return None
     lines = text.splitlines(keepends=True)
     begins = [number for number, line in enumerate(lines) if line.startswith(prefix + BEGIN)]
     ends = [number for number, line in enumerate(lines) if line.startswith(prefix + END)]
@@ -77,5 +125,6 @@ def _find(text: str, prefix: str) -> tuple[str, str, str, str] | None:
             f"the lines {prefix + BEGIN!r} and {prefix + END!r} do not come as one pair; remove them and what is between"
         )
     first = lines[begins[0]]
-    newline = "\r\n" if first.endswith("\r\n") else "\n"
-    return "".join(lines[: begins[0]]), newline if UNENDED in first else "", "".join(lines[ends[0] + 1 :]), newline
+    hook = next(hook for hook in HOOKS if hook.note in first)
+    before, after = "".join(lines[: begins[0]]), "".join(lines[ends[0] + 1 :])
+    return _Block(before, after, "\r\n" if first.endswith("\r\n") else "\n", UNENDED in first, mc, hook)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The running sendmail daemon of a sendmail.cf: find it, and have it reread its configuration.
+"""The running sendmail daemon of a sendmail.cf: find it, tell whether it has read the file as it is, have it reread it.
 
-A daemon writes its process id into the first line of the file that the option PidFile names, and on SIGHUP starts itself
-anew with the old command line, under another process id (restart_daemon() and log_sendmail_pid() in sendmail's source).
-Sessions that are open go on.
+A daemon writes its process id and its command line into the file that the option PidFile names, after it has read its
+configuration. On SIGHUP it starts itself anew with the old command line, under another process id, and writes that file
+again (restart_daemon() and log_sendmail_pid() in sendmail's source). Sessions that are open go on.
 """
 
 from __future__ import annotations
@@ -20,53 +20,105 @@ from . import text_file
 from .errors import BusyError, UnreadableError, UnwritableError
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
+DEFAULT_CONFIGURATION = "/etc/mail/sendmail.cf"
 RESTART_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
-
-def pid_file_of(sendmail_cf: str) -> str:
-    """Return the path that ``sendmail_cf`` (a path) gives as PidFile. Raises UnreadableError if it cannot be read."""
-    content = text_file.read(sendmail_cf)
-    if content is None:
-        raise UnreadableError(f"{sendmail_cf}: no such file; check the path")
-    found = re.findall(r"^O +PidFile=(\S+)", content.decode("utf-8", "surrogateescape"), re.MULTILINE)
-    return found[-1] if found else DEFAULT_PID_FILE
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
-def running(pid_file: str) -> int | None:
-    """Return the process id of the sendmail daemon that wrote ``pid_file``, or None if there is none."""
-    content = text_file.read(pid_file) or b""
-    first = content.partition(b"\n")[0].strip()
-    if not first.isdigit():
-        return None
-    try:
-        program = os.readlink(f"/proc/{int(first)}/exe")
-    except OSError:
-        return None
-    # A process id can be somebody else's by now.
-    return int(first) if "sendmail" in os.path.basename(program) else None
+class Daemon:
+    """The daemon that serves the sendmail.cf at ``path``, running or not."""
+
+    def __init__(self, path: str) -> None:
+        """Find out where its PidFile is. Raises UnreadableError if there is no such configuration or it cannot be read."""
+        content = text_file.read(path)
+        if content is None:
+            raise UnreadableError(f"{path}: no such file; check the path")
+        found = re.findall(rb"^O +PidFile=([^\s#]+)", content, re.MULTILINE)
+        self.path = path
+        self.pid_file = os.fsdecode(found[-1]) if found else DEFAULT_PID_FILE
+
+    def process_id(self) -> int | None:
+        """Return the process id of the daemon, or None if none runs with this configuration.
+
+        Files that were copied can name the same PidFile; which of them the daemon serves says ``-C`` on its command line.
+        """
+        lines = (text_file.read(self.pid_file) or b"").splitlines()
+        if not lines or not lines[0].strip().isdigit():
+            return None
+        process_id, command = int(lines[0]), os.fsdecode(lines[1]) if len(lines) > 1 else ""
+        try:
+            program = os.readlink(f"/proc/{process_id}/exe")
+        except OSError:
+            return None
+        # A process id can be somebody else's by now.
+        if "sendmail" not in os.path.basename(program):
+            return None
+        named = re.findall(r"\s-C\s*(\S+)", command)
+        served = named[-1] if named else DEFAULT_CONFIGURATION
+        return process_id if os.path.realpath(served) == os.path.realpath(self.path) else None
+
+    def is_behind(self) -> bool:
+        """Tell whether the daemon runs and started before the file became what it is.
+
+        The time at which the file got its name or content (ctime) cannot be set by hand, as that of its content can.
+        """
+        if self.process_id() is None:
+            return False
+        try:
+            return os.stat(self.pid_file).st_mtime_ns <= os.stat(self.path).st_ctime_ns
+        except FileNotFoundError:
+            return False
+
+    def tell(self) -> int | None:
+        """Send SIGHUP; return the process id that got it, or None if no daemon runs. Raises UnwritableError."""
+        process_id = self.process_id()
+        if process_id is None:
+            return None
+        try:
+            os.kill(process_id, signal.SIGHUP)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            raise UnwritableError(
+                f"{self.pid_file}: no permission to signal the sendmail daemon {process_id}; run this as root"
+            ) from None
+        return process_id
+
+    def wait_until_back(self, before: int) -> None:
+        """Return once a successor of the process ``before`` runs. Raises BusyError after RESTART_SECONDS."""
+        end = time.monotonic() + RESTART_SECONDS
+        while self.process_id() in (None, before):
+            if time.monotonic() > end:
+                raise BusyError(
+                    f"{self.path}: the sendmail daemon {before} did not come back within {RESTART_SECONDS:g} seconds "
+                    "after SIGHUP; look into the mail log"
+                )
+            time.sleep(POLL_SECONDS)
 
 
-def reload(pid_file: str) -> bool:
-    """Have the daemon of ``pid_file`` reread its configuration, and wait until it has; return False if none is running.
+def reload(daemons: Iterable[Daemon]) -> tuple[list[str], list[str]]:
+    """Have all ``daemons`` reread their configuration side by side, and wait for them.
 
-    Raises BusyError if it does not come back within RESTART_SECONDS.
+    Return the paths of the configurations that were reread, and a message for each daemon that could not be told or did
+    not come back. Those that do not run are left alone.
     """
-    before = running(pid_file)
-    if before is None:
-        return False
-    try:
-        os.kill(before, signal.SIGHUP)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        raise UnwritableError(f"{pid_file}: no permission to signal the sendmail daemon {before}; run this as root") from None
-    end = time.monotonic() + RESTART_SECONDS
-    while running(pid_file) in (None, before):
-        if time.monotonic() > end:
-            raise BusyError(
-                f"{pid_file}: the sendmail daemon {before} did not come back within {RESTART_SECONDS:g} seconds "
-                "after SIGHUP; look into the mail log"
-            )
-        time.sleep(POLL_SECONDS)
-    return True
+    told, done, failures = [], [], []
+    for daemon in daemons:
+        try:
+            before = daemon.tell()
+        except UnwritableError as error:
+            failures.append(str(error))
+            continue
+        if before is not None:
+            told.append((daemon, before))
+    for daemon, before in told:
+        try:
+            daemon.wait_until_back(before)
+            done.append(daemon.path)
+        except BusyError as error:
+            failures.append(str(error))
+    return done, failures

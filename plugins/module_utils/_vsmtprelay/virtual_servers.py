@@ -97,53 +97,26 @@ class VirtualServers:
     def from_list(cls, items: Iterable[Mapping[str, Any]]) -> VirtualServers:
         """Return the servers of the role's variable: mappings with ``name`` and any other of FIELDS.
 
-        Raises MalformedError for a missing name, an unknown field, or values that do not fit.
+        Raises MalformedError for missing names, unknown fields and values that do not fit: one message that tells them all.
         """
-        servers = []
+        servers, faults = [], []
         for item in items:
-            unknown = sorted(set(item) - set(FIELDS))
-            if unknown or not item.get("name"):
-                fault = f"has no field {unknown[0]!r}" if unknown else "needs a name"
-                raise MalformedError(f"virtual server {item.get('name')!r}: {fault}; the fields are {', '.join(FIELDS)}")
-            servers.append(VirtualServer(**{field: value for field, value in item.items() if value is not None}))
+            try:
+                servers.append(_server_of(item))
+            except MalformedError as error:
+                faults.append(str(error))
+        if faults:
+            raise MalformedError("; ".join(faults))
         return cls(servers)
 
     @classmethod
     def from_table(cls, path: str = TABLE) -> VirtualServers:
-        """Return the servers of the table at ``path``.
-
-        Raises UnreadableError if there is none, MalformedError if a line is not one of ours.
-        """
-        try:
-            with open(path, encoding="utf-8") as table:
-                lines = table.read().splitlines()
-        except UnicodeDecodeError:
-            raise MalformedError(f"{path}: is not UTF-8 text; run the role again") from None
-        except OSError as error:
-            raise UnreadableError(
-                f"{path}: cannot be read: {error.strerror}; name a file with --database, "
-                "or let the role vsmtp.relay.pop_before_smtp set up this host"
-            ) from None
-        servers = []
-        for number, line in enumerate(lines, 1):
-            if not line or line.startswith("#"):
-                continue
-            fields = line.split("\t")
-            if len(fields) != len(FIELDS):
-                raise MalformedError(
-                    f"{path}: line {number} has {len(fields)} fields instead of {len(FIELDS)}; run the role again"
-                )
-            name, root, relayers_db, sendmail_cf, addresses, domains = fields
-            servers.append(VirtualServer(name, root, relayers_db, sendmail_cf, _split(addresses), _split(domains)))
-        return cls(servers)
+        """Return the servers of the table at ``path``. Raises as read_table() does, and MalformedError as VirtualServers()."""
+        return cls(read_table(path))
 
     def table(self) -> str:
         """Return the text of the table."""
-        lines = [HEADER, "# " + "\t".join(FIELDS) + "\n"]
-        for server in self.servers:
-            paths = (server.root, server.relayers_db, server.sendmail_cf)
-            lines.append("\t".join((server.name, *paths, ",".join(server.addresses), ",".join(server.domains))) + "\n")
-        return "".join(lines)
+        return table_of(self.servers)
 
     def named(self, name: str) -> VirtualServer:
         """Return the server called ``name``. Raises MalformedError if there is none."""
@@ -192,6 +165,56 @@ class VirtualServers:
                     )
                 index[value] = server
         return index
+
+
+def read_table(path: str) -> list[VirtualServer]:
+    """Return the servers of the table at ``path``.
+
+    Raises UnreadableError if there is none, MalformedError if a line is not one of ours.
+    """
+    try:
+        with open(path, encoding="utf-8") as table:
+            lines = table.read().splitlines()
+    except UnicodeDecodeError:
+        raise MalformedError(f"{path}: is not UTF-8 text; run the role again") from None
+    except OSError as error:
+        raise UnreadableError(
+            f"{path}: cannot be read: {error.strerror}; name a file with --database, "
+            "or let the role vsmtp.relay.pop_before_smtp set up this host"
+        ) from None
+    servers = []
+    for number, line in enumerate(lines, 1):
+        if not line or line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) != len(FIELDS):
+            raise MalformedError(f"{path}: line {number} has {len(fields)} fields instead of {len(FIELDS)}; run the role again")
+        name, root, relayers_db, sendmail_cf, addresses, domains = fields
+        servers.append(VirtualServer(name, root, relayers_db, sendmail_cf, _split(addresses), _split(domains)))
+    return servers
+
+
+def table_of(servers: Iterable[VirtualServer]) -> str:
+    """Return the text of a table of ``servers``."""
+    lines = [HEADER, "# " + "\t".join(FIELDS) + "\n"]
+    for server in servers:
+        paths = (server.root, server.relayers_db, server.sendmail_cf)
+        lines.append("\t".join((server.name, *paths, ",".join(server.addresses), ",".join(server.domains))) + "\n")
+    return "".join(lines)
+
+
+def departed(before: Iterable[VirtualServer], present: Iterable[VirtualServer]) -> list[VirtualServer]:
+    """Return those of ``before`` whose sendmail.cf is none of those of ``present``, one for each sendmail.cf."""
+    kept = {server.sendmail_cf for server in present}
+    return [server for path, server in {server.sendmail_cf: server for server in before}.items() if path not in kept]
+
+
+def _server_of(item: Mapping[str, Any]) -> VirtualServer:
+    unknown = sorted(set(item) - set(FIELDS))
+    if unknown or not item.get("name"):
+        fault = f"has no field {unknown[0]!r}" if unknown else "needs a name"
+        raise MalformedError(f"virtual server {item.get('name')!r}: {fault}; the fields are {', '.join(FIELDS)}")
+    return VirtualServer(**{field: value for field, value in item.items() if value is not None})
 
 
 def _path(name: str, field: str, text: str) -> str:

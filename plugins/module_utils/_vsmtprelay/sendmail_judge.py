@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""sendmail as the judge of a sendmail.cf: whether it reads it, and whom it then lets relay.
+
+Asked in address test mode (sendmail(8), -bt; Sendmail Operation Guide, 8.4), in which sendmail reads its configuration, says
+what it does not like, and answers what a ruleset makes of an address. Macros that an SMTP session has are set by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+
+from .errors import MalformedError
+from .sendmail_configuration import candidates, is_mc
+
+SECONDS = 60
+# Of networks that are set aside for documentation (RFC 5737), and as literals, so that nobody asks a name server.
+STRANGER = "203.0.113.77"
+ELSEWHERE = "<somebody@[203.0.113.200]>"
+QUESTION = f"""\
+.D{{client_addr}}{STRANGER}
+.D{{client_name}}[{STRANGER}]
+.D{{client_resolve}}OK
+.Df<somebody@[{STRANGER}]>
+check_rcpt {ELSEWHERE}
+"""
+ANSWER = re.compile(r"^check_rcpt +returns: (.*)$", re.MULTILINE)
+REFUSED = re.compile(r"\$# ?(error|discard)\b")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .ruleset import Ruleset
+
+
+class Judge:
+    """Asks the programs ``sendmail`` and, for the source of a configuration, ``m4``: paths, or None where there is none."""
+
+    def __init__(self, sendmail: str | None, m4: str | None) -> None:
+        self._sendmail = sendmail
+        self._m4 = m4
+
+    def check(self, path: str, text: str) -> bool:
+        """Have sendmail read ``text``, that of the file at ``path``; return whether a stranger may relay then.
+
+        A stranger is a client elsewhere, with a recipient elsewhere. Raises MalformedError with what sendmail says against it.
+        """
+        if self._sendmail is None:
+            raise MalformedError("there is no sendmail to check it; install sendmail")
+        content = text.encode("utf-8", "surrogateescape")
+        if is_mc(path):
+            content = self._generated(path, content)
+        with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
+            candidate.write(content)
+            candidate.flush()
+            status, output, errors = _run([self._sendmail, f"-C{candidate.name}", "-bt"], QUESTION.encode(), "/")
+            answer = output.decode("utf-8", "replace")
+            if status != 0:
+                lines = (answer + errors.decode("utf-8", "replace")).splitlines()
+                faults = [line for line in lines if candidate.name in line] or [f"exit status {status}"]
+                complaint = "; ".join(faults).replace(candidate.name, os.path.basename(path))
+                raise MalformedError(f"sendmail rejects it, the old file is in place: {complaint}")
+        answers = ANSWER.findall(answer)
+        return not answers or not REFUSED.match(answers[-1])
+
+    def _generated(self, path: str, source: bytes) -> bytes:
+        """Return the sendmail.cf that m4 makes of ``source``, as Debian's /etc/mail/Makefile calls it."""
+        if self._m4 is None:
+            raise MalformedError("there is no m4 to generate a sendmail.cf from it; install m4")
+        status, output, errors = _run([self._m4, "-"], source, os.path.dirname(path))
+        # cf.m4 reports what it does not like on the standard error output and goes on.
+        if status != 0 or errors.strip():
+            raise MalformedError(f"m4 rejects it, the old file is in place: {errors.decode('utf-8', 'replace').strip()}")
+        return output
+
+
+def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
+    """Return ``text``, that of the file at ``path``, with ``ruleset`` where it does what it has to; ``text`` if it is there.
+
+    Strangers must be refused, and where the rules are not sendmail's own, those who are listed must not. Raises MalformedError
+    if sendmail does not read it, or there is no such place.
+    """
+    mc = is_mc(path)
+    for candidate in candidates(text, mc):
+        after = candidate.text(ruleset)
+        if after == text:
+            return text
+        if judge.check(path, after):
+            continue
+        if candidate.hook.tried and not judge.check(path, candidate.text(ruleset, everybody=True)):
+            continue
+        return after
+    raise MalformedError(
+        "found no place for the ruleset, the old file is in place: wherever it stands, strangers may relay or those who are "
+        "listed may not; have check_rcpt refuse with $#error whoever may not relay, in its last rule"
+    )
+
+
+def _run(command: Sequence[str], data: bytes, directory: str) -> tuple[int, bytes, bytes]:
+    """Return status, output and errors of ``command``."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, input=data, capture_output=True, check=False, cwd=directory, env=environment, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return 1, b"", f"{command[0]} did not end within {SECONDS} seconds".encode()
+    return done.returncode, done.stdout, done.stderr

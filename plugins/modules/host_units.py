@@ -1,0 +1,239 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_units
+short_description: Make sure that systemd units run and have read their files
+version_added: 0.1.0
+description:
+  - Installs units of one's own, enables and starts them, and restarts them when a file changed that they read when they start.
+  - Has units of the host, such as a mail server's, reload when such a file changed.
+  - What each unit has read is remembered on the target, so a run that was cut off before a restart is completed by the next one.
+  - The units are taken in the order of the list.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+requirements:
+  - systemd on the target.
+extends_documentation_fragment:
+  - vsmtp.relay.attributes
+options:
+  units:
+    description: The units.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Its name with its type, such as C(dovecot.service).
+        type: str
+        required: true
+      content:
+        description:
+          - The text of the unit, for a unit of one's own. It is enabled and runs.
+          - Without it the unit is the host's. It is only told to reload, or restarted if it cannot, and only if it is running.
+        type: str
+      reads:
+        description: Files that it reads when it starts. A directory stands for the files in it. A file that is not there is one without content.
+        type: list
+        elements: path
+        default: []
+      state:
+        description: With V(absent) a unit of one's own is stopped, disabled and removed. One of the host's reloads if it has to.
+        type: str
+        choices: [present, absent]
+        default: present
+  memory:
+    description: The file on the target that tells what each unit has read.
+    type: path
+    default: /var/lib/vsmtprelay/units
+"""
+
+EXAMPLES = r"""
+- name: Have Dovecot read its new file
+  vsmtp.relay.host_units:
+    units:
+      - name: dovecot.service
+        reads: [/etc/dovecot/conf.d/95-vsmtprelay.conf]
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be done, in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [enable vsmtprelay-recorder.service, restart vsmtprelay-recorder.service]
+"""
+
+import hashlib
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+    ensure_file,
+    ensure_no_file,
+    finish,
+    for_each,
+)
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+
+DIRECTORY = "/etc/systemd/system"
+PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+READABLE = text_file.Attributes(uid=0, gid=0, mode=0o644)
+
+
+class SystemctlError(RelayError):
+    """A unit did not do what it was told."""
+
+
+class Units:
+    """The units of this host, as one call of the module finds and leaves them."""
+
+    def __init__(self, module):
+        self._module = module
+        self._memory = module.params["memory"]
+        self._read_before = self._remembered()
+        self.read = dict(self._read_before)
+        self._installed = set()
+        self.actions = []
+        self.diff = []
+
+    def install(self, item):
+        """Put the file of a unit of one's own in its place. A socket cannot start before there is its service. Raises RelayError."""
+        if item["content"] is not None and item["state"] == "present":
+            path = os.path.join(DIRECTORY, item["name"])
+            if ensure_file(path, item["content"].encode(), READABLE, self._module.check_mode, self.diff):
+                self.actions.append(f"install {item['name']}")
+                self._installed.add(item["name"])
+
+    def ensure(self, item):
+        """Bring one unit to what it has to be. Raises RelayError."""
+        absent, name = item["state"] == "absent", item["name"]
+        if item["content"] is None:
+            self._ensure_of_host(name, self._digest(item["reads"]), absent)
+        elif absent:
+            self._ensure_removed(name)
+        else:
+            self._ensure_own(name, self._digest([os.path.join(DIRECTORY, name), *item["reads"]]))
+        if not self._module.check_mode and self.read != self._read_before:
+            self._remember()
+
+    def _ensure_of_host(self, name, digest, absent):
+        known = self.read.get(name)
+        # Files that are not there, and of which it was never told, need no reload.
+        if digest != known and (digest or known):
+            if self._properties(name)["ActiveState"] == "active":
+                self._do("try-reload-or-restart", name)
+            self.read[name] = digest
+        if absent or not digest:
+            self.read.pop(name, None)
+
+    def _ensure_own(self, name, digest):
+        installed, before = name in self._installed, self._properties(name)
+        # Unit files that systemd has not read, be it because a run was cut off.
+        if before["NeedDaemonReload"] == "yes" or (installed and before["LoadState"] != "loaded"):
+            self._do("daemon-reload")
+        if before["UnitFileState"] != "enabled":
+            self._do("enable", name)
+        if installed or before["ActiveState"] != "active" or self.read.get(name) != digest:
+            # A socket cannot be opened anew while the service that it starts has it (systemd.socket(5)).
+            served = name.replace(".socket", ".service")
+            if served != name and self._properties(served)["ActiveState"] in ("active", "activating"):
+                self._do("stop", served)
+            self._do("restart", name)
+        self.read[name] = digest
+
+    def _ensure_removed(self, name):
+        before = self._properties(name)
+        if before["ActiveState"] not in ("inactive", "failed"):
+            self._do("stop", name)
+        if before["UnitFileState"] == "enabled":
+            self._do("disable", name)
+        removed = ensure_no_file(os.path.join(DIRECTORY, name), self._module.check_mode, self.diff)
+        if removed:
+            self.actions.append(f"remove {name}")
+        if removed or (before["LoadState"] == "loaded" and before["NeedDaemonReload"] == "yes"):
+            self._do("daemon-reload")
+        if before["ActiveState"] == "failed":
+            self._do("reset-failed", name)
+        self.read.pop(name, None)
+
+    def _properties(self, name):
+        status, output, errors = self._module.run_command(["systemctl", "show", "--property", PROPERTIES, "--", name])
+        if status != 0:
+            raise SystemctlError(f"{name}: systemctl cannot show it: {errors.strip()}")
+        return dict(line.partition("=")[::2] for line in output.splitlines())
+
+    def _do(self, *words):
+        self.actions.append(" ".join(words))
+        if self._module.check_mode:
+            return
+        status, _output, errors = self._module.run_command(["systemctl", *words])
+        if status != 0:
+            raise SystemctlError(f"systemctl {' '.join(words)}: {errors.strip()}; look into journalctl --unit={words[-1]}")
+
+    def _digest(self, paths):
+        """Return the sum of what is in the files, or an empty string if none of them is there."""
+        digest, found = hashlib.sha256(), False
+        for path in _files_of(paths):
+            content = text_file.read(path)
+            if content is not None:
+                found = True
+                digest.update(f"{path} {len(content)}\n".encode() + content)
+        return digest.hexdigest() if found else ""
+
+    def _remembered(self):
+        try:
+            return json.loads(text_file.read(self._memory) or b"{}")
+        except ValueError:
+            return {}
+
+    def _remember(self):
+        text_file.create_directory(os.path.dirname(self._memory))
+        text_file.replace(self._memory, json.dumps(self.read, indent=1, sort_keys=True).encode() + b"\n", READABLE)
+        self._read_before = dict(self.read)
+
+
+def _files_of(paths):
+    for path in paths:
+        if os.path.isdir(path):
+            names = sorted(name for name in os.listdir(path) if os.path.isfile(os.path.join(path, name)))
+            yield from (os.path.join(path, name) for name in names)
+        else:
+            yield path
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            units=dict(
+                type="list",
+                elements="dict",
+                required=True,
+                options=dict(
+                    name=dict(type="str", required=True),
+                    content=dict(type="str"),
+                    reads=dict(type="list", elements="path", default=[]),
+                    state=dict(type="str", choices=["present", "absent"], default="present"),
+                ),
+            ),
+            memory=dict(type="path", default="/var/lib/vsmtprelay/units"),
+        ),
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = dict(LC_ALL="C")
+    units = Units(module)
+    failures = for_each(module.params["units"], units.install)[1]
+    failures += for_each(module.params["units"], units.ensure)[1]
+    finish(module, bool(units.actions), failures, units.diff, actions=units.actions)
+
+
+if __name__ == "__main__":
+    main()
