@@ -12,7 +12,7 @@ from support.mail import Smtp
 from support.playbook import CHECKOUT, play
 from support.throttles import lift_throttles
 
-from .corpus import STOCK, files, written_by_hand
+from .corpus import ROOT, STOCK, files, written_by_hand
 
 RELEASES = ("bullseye", "bookworm", "trixie")
 PLAYBOOK = str(CHECKOUT / "tests" / "sendmail_cf" / "rulesets.yml")
@@ -84,6 +84,13 @@ class Host:
                 return connection.recv(3) == b"220"
         except OSError:
             return False
+
+    def delivers_locally(self, name, recipient):
+        """Tell whether sendmail, with this file, would hand mail to the recipient to its local mailer, or to none."""
+        question = f"canonify,parse {recipient}\n"
+        command = ["sendmail", f"-C{ROOT}/{name}/sendmail.cf", "-bt"]
+        answer = self.guest.run(command, input=question).stdout.rpartition("returns: ")[2]
+        return answer.startswith(("$# local", "$# error"))
 
     def list_client(self, address):
         """List the address in the database of each file, by makemap."""

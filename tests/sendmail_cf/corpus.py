@@ -10,14 +10,14 @@ FILES = Path(__file__).parent / "corpus"
 ROOT = "/srv/cf"
 FIRST_PORT = 3000
 FILLER_LINES = 5000
+PASSES_ON = "# HERE: addresses at a local host that are passed on.\n"
 
 # A user's own rules in a stock file: they are asked first, and stay so.
 LOCAL_CHECK_RCPT = """\
 LOCAL_RULESETS
 SLocal_check_rcpt
-R$*\t$: <$>canonify $1>
-R<black < @ $* > $*>\t$#error $@ 5.7.1 $: "550 black listed"
-R$*\t$@ CONTINUE
+R$*\t$: $>canonify $1
+Rblack < @ $* > $*\t$#error $@ 5.7.1 $: "550 black listed"
 """
 # What the command line of Debian's m4 makes of its sendmail.mc, with lines of a user's own.
 STOCK = {
@@ -61,10 +61,13 @@ class File:
 
 def written_by_hand() -> dict[str, bytes]:
     """Return name → content of the files that are not stock."""
-    base = (FILES / "base.cf").read_text(encoding="utf-8")
-    texts = {
-        path.stem: base + path.read_text(encoding="utf-8") for path in sorted(FILES.glob("*.cf")) if path.name != "base.cf"
-    }
+    base, passes_on = ((FILES / name).read_text(encoding="utf-8") for name in ("base.cf", "passes_on.cf"))
+    texts = {}
+    for path in sorted(FILES.glob("*.cf")):
+        if path.name.startswith(("closed", "open", "none")):
+            # Rules of check_rcpt that take any address at a local host for local fit only a file that passes none of them on.
+            more = "" if path.name.startswith("closed") else passes_on
+            texts[path.stem] = base.replace(PASSES_ON, more) + path.read_text(encoding="utf-8")
     catch_all = texts["closed_catch_all"]
     texts["closed_crlf"] = catch_all.replace("\n", "\r\n")
     texts["closed_no_final_newline"] = catch_all.rstrip("\n")

@@ -20,6 +20,12 @@ echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"
 trap '"$1" "$0" "$@" & exit' HUP
 while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
 """
+# As it does with -bD: the process id stays.
+IN_THE_FOREGROUND = """
+echo $$ > "$2.new"; echo "sendmail -bD -C$4" >> "$2.new"; mv "$2.new" "$2"
+trap 'exec "$1" "$0" "$@"' HUP
+while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
+"""
 DEAF = """
 trap "" HUP
 echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"
@@ -112,6 +118,14 @@ def test_a_daemon_that_is_reloaded_is_back_under_another_process_id(start):
     assert before
     assert reload([daemon]) == ([daemon.path], [])
     assert daemon.process_id() not in (None, before)
+
+
+def test_a_daemon_in_the_foreground_is_back_under_its_old_process_id(start):
+    daemon = start(IN_THE_FOREGROUND)
+    before, written = daemon.process_id(), os.stat(daemon.pid_file).st_mtime_ns
+    assert reload([daemon]) == ([daemon.path], [])
+    assert daemon.process_id() == before
+    assert os.stat(daemon.pid_file).st_mtime_ns > written
 
 
 def test_a_daemon_is_behind_from_the_change_of_its_file_until_it_was_reloaded(start):

@@ -5,8 +5,9 @@
 """The running sendmail daemon of a sendmail.cf: find it, tell whether it has read the file as it is, have it reread it.
 
 A daemon writes its process id and its command line into the file that the option PidFile names, after it has read its
-configuration. On SIGHUP it starts itself anew with the old command line, under another process id, and writes that file
-again (restart_daemon() and log_sendmail_pid() in sendmail's source). Sessions that are open go on.
+configuration. On SIGHUP it starts itself anew with the old command line, under another process id unless it runs in the
+foreground (-bD), and writes that file again (restart_daemon() and log_sendmail_pid() in sendmail's source). Sessions that are
+open go on.
 """
 
 from __future__ import annotations
@@ -68,14 +69,11 @@ class Daemon:
         """
         if self.process_id() is None:
             return False
-        try:
-            return os.stat(self.pid_file).st_mtime_ns <= os.stat(self.path).st_ctime_ns
-        except FileNotFoundError:
-            return False
+        return 0 < self._written() <= os.stat(self.path).st_ctime_ns
 
-    def tell(self) -> int | None:
-        """Send SIGHUP; return the process id that got it, or None if no daemon runs. Raises UnwritableError."""
-        process_id = self.process_id()
+    def tell(self) -> tuple[int, int] | None:
+        """Send SIGHUP; return what wait_until_back() wants to know, or None if no daemon runs. Raises UnwritableError."""
+        process_id, written = self.process_id(), self._written()
         if process_id is None:
             return None
         try:
@@ -86,18 +84,29 @@ class Daemon:
             raise UnwritableError(
                 f"{self.pid_file}: no permission to signal the sendmail daemon {process_id}; run this as root"
             ) from None
-        return process_id
+        return process_id, written
 
-    def wait_until_back(self, before: int) -> None:
-        """Return once a successor of the process ``before`` runs. Raises BusyError after RESTART_SECONDS."""
+    def wait_until_back(self, told: tuple[int, int]) -> None:
+        """Return once the daemon has written its PidFile anew; ``told`` is what tell() returned.
+
+        Raises BusyError after RESTART_SECONDS.
+        """
+        process_id, written = told
         end = time.monotonic() + RESTART_SECONDS
-        while self.process_id() in (None, before):
+        while self._written() == written or self.process_id() is None:
             if time.monotonic() > end:
                 raise BusyError(
-                    f"{self.path}: the sendmail daemon {before} did not come back within {RESTART_SECONDS:g} seconds "
+                    f"{self.path}: the sendmail daemon {process_id} did not come back within {RESTART_SECONDS:g} seconds "
                     "after SIGHUP; look into the mail log"
                 )
             time.sleep(POLL_SECONDS)
+
+    def _written(self) -> int:
+        """Return when the PidFile was written, in nanoseconds since the epoch, or 0 if there is none."""
+        try:
+            return os.stat(self.pid_file).st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
 
 def reload(daemons: Iterable[Daemon]) -> tuple[list[str], list[str]]:

@@ -26,7 +26,8 @@ QUESTION = f"""\
 .D{{client_addr}}{STRANGER}
 .D{{client_name}}[{STRANGER}]
 .D{{client_resolve}}OK
-.Df<somebody@[{STRANGER}]>
+.Df<>
+.D{{mail_from}}<>
 check_rcpt {ELSEWHERE}
 """
 ANSWER = re.compile(r"^check_rcpt +returns: (.*)$", re.MULTILINE)
