@@ -95,6 +95,24 @@ virtual_servers:
       addresses: [192.0.2.10]
       domains: []
       owner: smmta
+databases:
+  description: The path of each database.
+  returned: always
+  type: list
+  elements: str
+  sample: [/srv/example.org/etc/relayers.db]
+directories:
+  description: The directories of the databases, each once.
+  returned: always
+  type: list
+  elements: str
+  sample: [/srv/example.org/etc]
+owners:
+  description: The owners of the databases, each once.
+  returned: always
+  type: list
+  elements: str
+  sample: [smmta]
 departing:
   description: The servers whose traces are to be taken away, with all their paths.
   returned: always
@@ -102,6 +120,8 @@ departing:
   elements: dict
   sample: []
 """
+
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -156,12 +176,17 @@ def main():
         departing = departed([*departing, *named], servers.servers)
     except RelayError as error:
         module.fail_json(msg=str(error))
+    described = [{**server.as_dict(), "owner": server.owner()} for server in servers.servers]
     finish(
         module,
         changed,
         [],
         diff,
-        virtual_servers=[{**server.as_dict(), "owner": server.owner()} for server in servers.servers],
+        virtual_servers=described,
+        # Templates are slow with a thousand servers: what they ask for is worked out here, once.
+        databases=[server.relayers_db for server in servers.servers],
+        directories=sorted({os.path.dirname(server.relayers_db) for server in servers.servers}),
+        owners=sorted({server["owner"] for server in described}),
         departing=[server.as_dict() for server in departing],
     )
 

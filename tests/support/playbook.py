@@ -29,8 +29,8 @@ class Run:
         }
 
 
-def play(lab: Lab, playbook: str, *options: str, timeout: float = 600) -> Run:
-    """Run ``playbook`` (``vsmtp.relay.site`` or the path of a file) over all guests that are up."""
+def words_of(lab: Lab, playbook: str, *options: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command that runs ``playbook`` over all guests that are up, and the environment that it needs."""
     inventory = lab.state.directory / "inventory.yml"
     inventory.write_text(lab.inventory(), encoding="utf-8")
     environment = {
@@ -40,5 +40,10 @@ def play(lab: Lab, playbook: str, *options: str, timeout: float = 600) -> Run:
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"--inventory={inventory}", playbook, *options]
+    return [str(Path(sys.executable).parent / "ansible-playbook"), f"--inventory={inventory}", playbook, *options], environment
+
+
+def play(lab: Lab, playbook: str, *options: str, timeout: float = 600) -> Run:
+    """Run ``playbook`` (``vsmtp.relay.site`` or the path of a file) over all guests that are up."""
+    command, environment = words_of(lab, playbook, *options)
     return Run(lab.controller.run(command, check=False, env=environment, timeout=timeout))

@@ -13,7 +13,6 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_c
     BEGIN,
     END,
     candidates,
-    has_ruleset,
     is_mc,
     without_ruleset,
 )
@@ -70,12 +69,6 @@ def test_to_put_it_in_again_below_a_lone_carriage_return_changes_nothing(mc):
 @both
 def test_a_text_without_a_ruleset_stays_as_it_is(mc):
     assert without_ruleset("# x\n", mc) == "# x\n"
-
-
-@both
-def test_it_tells_whether_the_ruleset_is_there(mc):
-    assert not has_ruleset("# x\n", mc)
-    assert has_ruleset(with_ruleset("# x\n", ONE, mc), mc)
 
 
 def test_it_stands_at_the_end_of_a_stock_cf_between_two_markers():

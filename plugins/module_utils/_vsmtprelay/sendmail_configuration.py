@@ -60,11 +60,6 @@ def candidates(text: str, mc: bool) -> list[Candidate]:
     return [Candidate(_new(text, mc, place), place.hook) for place in places(text, mc)]
 
 
-def has_ruleset(text: str, mc: bool) -> bool:
-    """Tell whether the ruleset is in ``text``. Raises MalformedError if the markers do not come as one pair."""
-    return _find(text, mc, MC if mc else "") is not None
-
-
 def without_ruleset(text: str, mc: bool) -> str:
     """Return ``text`` as it was before the ruleset was put into it. Raises MalformedError if the markers are no pair.
 
@@ -112,19 +107,30 @@ def _new(text: str, mc: bool, place: Place) -> _Block:
 
 def _find(text: str, mc: bool, prefix: str) -> _Block | None:
     """Return where the ruleset is, or None if there is none. Raises MalformedError."""
-    # Most files that are looked at have none, or have it where it was put: to go through all lines is for what is left.
-    if prefix + BEGIN not in text and prefix + END not in text:
-        return None
-    lines = text.splitlines(keepends=True)
-    begins = [number for number, line in enumerate(lines) if line.startswith(prefix + BEGIN)]
-    ends = [number for number, line in enumerate(lines) if line.startswith(prefix + END)]
+    begins, ends = _line_starts(text, prefix + BEGIN), _line_starts(text, prefix + END)
     if not begins and not ends:
         return None
     if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
         raise MalformedError(
             f"the lines {prefix + BEGIN!r} and {prefix + END!r} do not come as one pair; remove them and what is between"
         )
-    first = lines[begins[0]]
+    first = text[begins[0] : _end_of_line(text, begins[0])]
     hook = next(hook for hook in HOOKS if hook.note in first)
-    before, after = "".join(lines[: begins[0]]), "".join(lines[ends[0] + 1 :])
+    before, after = text[: begins[0]], text[_end_of_line(text, ends[0]) :]
     return _Block(before, after, "\r\n" if first.endswith("\r\n") else "\n", UNENDED in first, mc, hook)
+
+
+def _line_starts(text: str, beginning: str) -> list[int]:
+    """Return where in ``text`` lines begin with ``beginning``. A host can have a thousand files of two thousand lines each."""
+    found = []
+    at = text.find(beginning)
+    while at >= 0:
+        if at == 0 or text[at - 1] == "\n":
+            found.append(at)
+        at = text.find(beginning, at + 1)
+    return found
+
+
+def _end_of_line(text: str, start: int) -> int:
+    """Return where the line behind that of ``start`` begins."""
+    return text.find("\n", start) + 1 or len(text)

@@ -38,9 +38,8 @@ class Daemon:
         content = text_file.read(path)
         if content is None:
             raise UnreadableError(f"{path}: no such file; check the path")
-        found = re.findall(rb"^O +PidFile=([^\s#]+)", content, re.MULTILINE)
         self.path = path
-        self.pid_file = os.fsdecode(found[-1]) if found else DEFAULT_PID_FILE
+        self.pid_file = _pid_file_in(content) or DEFAULT_PID_FILE
 
     def process_id(self) -> int | None:
         """Return the process id of the daemon, or None if none runs with this configuration.
@@ -107,6 +106,18 @@ class Daemon:
             return os.stat(self.pid_file).st_mtime_ns
         except FileNotFoundError:
             return 0
+
+
+def _pid_file_in(content: bytes) -> str:
+    """Return the last PidFile that the configuration names, or an empty string."""
+    # Backwards from the end, and only the lines in question: a host can have a thousand files of two thousand lines each.
+    at = content.rfind(b"PidFile=")
+    while at >= 0:
+        found = re.compile(rb"O +PidFile=([^\s#]+)").match(content, content.rfind(b"\n", 0, at) + 1)
+        if found:
+            return os.fsdecode(found.group(1))
+        at = content.rfind(b"PidFile=", 0, at)
+    return ""
 
 
 def reload(daemons: Iterable[Daemon]) -> tuple[list[str], list[str]]:
