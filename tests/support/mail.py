@@ -27,13 +27,22 @@ class Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._client.namespace.connect(host, port, timeout)
 
+    def transaction(self, recipient: str, sender: str = SENDER) -> tuple[str, int, str]:
+        """Begin a transaction of its own; return the last command, MAIL or RCPT, and the code and the text of its answer."""
+        self.rset()
+        command, (code, text) = "MAIL", self.mail(sender)
+        if code == 250:
+            command, (code, text) = "RCPT", self.rcpt(recipient)
+        return command, code, text.decode()
+
     def ask(self, recipient: str) -> tuple[int, str]:
         """Return the code and the text of the answer to RCPT, in a transaction of its own."""
-        self.rset()
-        code, text = self.mail(SENDER)
-        if code == 250:
-            code, text = self.rcpt(recipient)
-        return code, text.decode()
+        return self.transaction(recipient)[1:]
+
+    def encrypt(self) -> None:
+        """Go over to TLS by STARTTLS, and greet again. Raises an SMTPException or an SSLError where that fails."""
+        self.starttls(context=_tls_context())
+        self.ehlo()
 
 
 def rcpt(client: Client, server: str, recipient: str = REMOTE) -> tuple[int, str]:
@@ -42,11 +51,15 @@ def rcpt(client: Client, server: str, recipient: str = REMOTE) -> tuple[int, str
         return session.ask(recipient)
 
 
-def _tls(connection: socket.socket) -> ssl.SSLSocket:
+def _tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(connection)
+    return context
+
+
+def _tls(connection: socket.socket) -> ssl.SSLSocket:
+    return _tls_context().wrap_socket(connection)
 
 
 class Pop3(poplib.POP3):

@@ -3,7 +3,8 @@
 
 from guests.guest import Guest
 
-ACCESS = "/etc/mail/access"
+from .access_map import add_to_access_map
+
 NETWORKS = ("192.0.2", "IPv6:2001:db8:99")
 
 
@@ -13,6 +14,5 @@ def lift_throttles(guest: Guest, more: str = "") -> None:
     ``more`` is another network that is theirs, of whole octets.
     """
     networks = [*NETWORKS, more.partition(".0")[0]] if more else NETWORKS
-    lines = [f"{limit}:{network}\t0\n" for network in networks for limit in ("GreetPause", "ClientRate", "ClientConn")]
-    guest.write(ACCESS, guest.read(ACCESS) + "".join(lines))
-    guest.run(["makemap", "hash", ACCESS], input=guest.read(ACCESS))
+    limits = ("GreetPause", "ClientRate", "ClientConn")
+    add_to_access_map(guest, [(f"{limit}:{network}", "0") for network in networks for limit in limits])

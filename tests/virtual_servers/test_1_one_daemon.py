@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may relay over IPv4 and IPv6, with STARTTLS, and against the access map: with delay_checks and without.
+
+With delay_checks one IPv6 socket serves both families, as in the guests' sendmail.mc; without, each has a socket of its own.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from support.access_map import add_to_access_map
+from support.documentation import table
+from support.mail import LOCAL, REMOTE, Smtp, log_in, rcpt
+
+from .conftest import RELEASES
+from .host import FAMILIES, HOST, PAGE
+
+OUTCOMES = table(PAGE, "in the access map")
+# Of the first of the clients that have a row of that table each.
+FIRST_CLIENT = 160
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["delay_checks", "no delay_checks"])
+def delay_checks(request, new_hosts):
+    """Whether the client and the sender are looked up at RCPT."""
+    if not request.param:
+        request.getfixturevalue("shared_hosts")
+    return request.param
+
+
+@pytest.fixture(params=RELEASES)
+def host(request, delay_checks, new_hosts):
+    """Each of the hosts in turn, with nobody listed."""
+    host = new_hosts[request.param]
+    host.forget_logins()
+    return host
+
+
+@pytest.fixture(params=FAMILIES)
+def server(request, host):
+    """The address of the host, of each family in turn."""
+    return host.addresses(HOST)[request.param]
+
+
+def key_of(address):
+    """Return the address as sendmail looks it up, and as the documentation has it in examples of the access map."""
+    head, _, last = address.partition("::")
+    return f"IPv6:{head}:0:0:0:0:{last}" if last else address
+
+
+def test_the_one_socket_or_the_sockets_of_both_families_are_what_is_tested(host, delay_checks):
+    lines = host.guest.run(["ss", "-Hltn", "sport = :25"]).stdout.splitlines()
+    listening = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
+    if delay_checks:
+        assert listening == {"*"}
+    else:
+        assert set(host.addresses(HOST).values()) <= listening
+        assert "*" not in listening
+    assert ("\nScheck_rcpt\nR" in host.guest.read("/etc/mail/sendmail.cf").split("\nSBasic_check_rcpt\n")[1]) == delay_checks
+
+
+def test_a_login_opens_the_relay_over_the_family_that_it_came_by(host, reader, counts):
+    addresses = host.addresses(HOST)
+    for family in FAMILIES:
+        host.forget_logins()
+        assert log_in(reader, addresses[family])
+        assert host.listed(HOST) == {key_of(getattr(reader, family)).lower()}
+        answers = {other: rcpt(reader, addresses[other])[0] for other in FAMILIES}
+        assert answers == {other: 250 if other == family else 550 for other in FAMILIES}
+        counts["logins"] += 1
+        counts["sessions"] += len(answers)
+
+
+def test_an_ipv4_address_mapped_into_ipv6_is_the_ipv4_address(host, reader):
+    host.guest.run(["vsmtprelay", "--server", HOST, "add", f"::ffff:{reader.address4}"])
+    assert host.listed(HOST) == {reader.address4}
+    assert rcpt(reader, host.addresses(HOST)["address4"])[0] == 250
+    assert rcpt(reader, host.addresses(HOST)["address6"])[0] == 550
+
+
+def test_who_may_relay_before_starttls_may_after_it_in_the_same_session(host, server, reader, counts):
+    with Smtp(reader, server) as session:
+        assert session.ask(REMOTE)[0] == 550
+        assert log_in(reader, server)
+        assert session.ask(REMOTE)[0] == 250
+        session.encrypt()
+        assert session.sock.cipher()
+        assert session.ask(REMOTE)[0] == 250
+        host.forget_logins()
+        assert session.ask(REMOTE)[0] == 550
+    counts["logins"] += 1
+    counts["sessions with STARTTLS"] += 1
+
+
+def test_a_login_after_starttls_opens_the_session_that_is_encrypted_already(server, reader, counts):
+    with Smtp(reader, server) as session:
+        session.encrypt()
+        assert session.ask(REMOTE)[0] == 550
+        assert log_in(reader, server)
+        assert session.ask(REMOTE)[0] == 250
+    counts["logins"] += 1
+    counts["sessions with STARTTLS"] += 1
+
+
+def test_starttls_opens_the_relay_to_nobody(server, reader, stranger, counts):
+    assert log_in(reader, server)
+    with Smtp(stranger, server) as session:
+        assert session.ask(REMOTE)[0] == 550
+        session.encrypt()
+        assert session.ask(REMOTE)[0] == 550
+        assert session.ask(LOCAL)[0] == 250
+    counts["logins"] += 1
+    counts["sessions with STARTTLS"] += 1
+
+
+class Row:
+    """A row of the table of outcomes: a client that it is about, and what each column says."""
+
+    def __init__(self, lab, number, cells):
+        place = FIRST_CLIENT + number
+        self.client = lab.client(f"row-{number}", address4=f"192.0.2.{place}", address6=f"2001:db8:99::{place}")
+        self.sender = f"sender-{number}@example.org"
+        self.recipient = LOCAL if "local user" in cells[0] else f"recipient-{number}@remote.example"
+        self.outcomes = cells[1:]
+        self._entries = [text.split(" ", 1) for text in cells[0].split("`") if text.partition(":")[2]]
+
+    def entries(self):
+        """Return the keys and values for the access map."""
+        for key, value in self._entries:
+            for address in (self.client.address4, self.client.address6) if "CLIENT" in key else [""]:
+                names = {"CLIENT": key_of(address), "SENDER": self.sender, "RECIPIENT": self.recipient}
+                yield key.replace(key.partition(":")[2], names[key.partition(":")[2]]), value
+
+    def outcome(self, server):
+        """Return the last command, and the code and the text of its answer, in the words of the table."""
+        with Smtp(self.client, server) as session:
+            command, code, text = session.transaction(self.recipient, self.sender)
+        return f"{command} {code}", text
+
+
+@pytest.fixture(scope="module")
+def rows(lab, new_hosts):
+    """All rows, with their entries in the access map of every host."""
+    rows = [Row(lab, number, cells) for number, cells in enumerate(OUTCOMES)]
+    for host in new_hosts.values():
+        add_to_access_map(host.guest, [entry for row in rows for entry in row.entries()])
+    return rows
+
+
+@pytest.mark.parametrize("number", range(len(OUTCOMES)), ids=[cells[0].replace("`", "") for cells in OUTCOMES])
+def test_the_access_map_has_the_last_word(number, host, rows, delay_checks, server, counts):
+    row = rows[number]
+    for logged_in in (False, True):
+        if logged_in:
+            assert log_in(row.client, server)
+            counts["logins"] += 1
+        expected = row.outcomes[(0 if delay_checks else 2) + logged_in]
+        answer, text = row.outcome(server)
+        assert expected.startswith(answer)
+        assert expected.removeprefix(answer).strip() in text
+        counts["outcomes of the access map"] += 1
