@@ -51,10 +51,10 @@ options:
     description:
       - Whether a C(sendmail.cf) is generated from a C(sendmail.mc) beside it, which then gets the ruleset too. So it is still there after
         the C(sendmail.cf) was generated anew, as C(make -C /etc/mail), C(sendmailconfig) or an upgrade does.
-      - V(auto) edits the C(.mc) file if there is one, V(mc) demands that there is one, V(cf) leaves it alone.
+      - V(cf) edits only the file that is named, V(auto) also the C(.mc) file beside it if there is one, V(mc) demands that there is one.
     type: str
     choices: [auto, mc, cf]
-    default: auto
+    default: cf
   window:
     description: For how many minutes after its timestamp an entry lets a client relay. With V(0) being listed is enough.
     type: int
@@ -74,6 +74,7 @@ EXAMPLES = r"""
 - name: Open the relay for half an hour after each login
   vsmtp.relay.sendmail_ruleset:
     path: /etc/mail/sendmail.cf
+    source: auto
     window: 30
 
 - name: Have sendmail reread it
@@ -197,7 +198,7 @@ def main():
                     state=dict(type="str", choices=["present", "absent"]),
                 ),
             ),
-            source=dict(type="str", choices=["auto", "mc", "cf"], default="auto"),
+            source=dict(type="str", choices=["auto", "mc", "cf"], default="cf"),
             window=dict(type="int", default=1440),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             backup=dict(type="bool", default=False),

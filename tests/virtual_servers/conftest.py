@@ -73,5 +73,3 @@ def shared_host(request, shared_hosts):
 def stranger(lab):
     """A client of somebody who never logs in."""
     return lab.client("stranger", address4="192.0.2.102", address6="2001:db8:99::102")
-
-

@@ -146,8 +146,7 @@ class Host:
     def listed(self, server):
         """Return the keys in the server's database."""
         return {
-            line.split()[0]
-            for line in self.guest.run(["vsmtprelay", "--server", server, "dump"]).stdout.splitlines()[1::2]
+            line.split()[0] for line in self.guest.run(["vsmtprelay", "--server", server, "dump"]).stdout.splitlines()[1::2]
         }
 
     def forget_logins(self):
