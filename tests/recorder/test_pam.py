@@ -283,7 +283,8 @@ def test_an_expired_account_is_neither_let_in_nor_recorded(mail_host, readers):
 
 def test_the_second_run_changes_nothing(mail_host, site):
     before = fingerprint(mail_host)
-    assert site(*PAM).counts[HOST]["changed"] == 0
+    run = site(*PAM)
+    assert run.counts[HOST]["changed"] == 0, run.output
     assert fingerprint(mail_host) == before
 
 
