@@ -13,10 +13,11 @@ from pathlib import Path
 from guests import GuestsError, Lab
 from support.playbook import CHECKOUT
 
-from . import mail_host, recorder
+from . import mail_host, recorder, virtual_servers
 from .recorder_report import render as render_recorder
 from .report import PLOT, render
 from .results import Results
+from .virtual_servers_report import render as render_virtual_servers
 
 DOCS = CHECKOUT / "docs"
 # They would work beside the measurements.
@@ -25,9 +26,9 @@ SERVICES = ("cron", "dovecot", "sendmail")
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(prog="bench", description="How fast the database and the login recorder are.")
+    parser = argparse.ArgumentParser(prog="bench", description="How fast the database, the recorder and the role are.")
     parser.add_argument("--quick", action="store_true", help="small databases and few turns: only to see whether it works")
-    parser.add_argument("--only", choices=PARTS, help="measure one of them, and leave the page of the other as it is")
+    parser.add_argument("--only", choices=PARTS, help="measure one of them, and leave the pages of the others as they are")
     parser.add_argument(
         "--output",
         type=Path,
@@ -76,12 +77,24 @@ def _recorder(lab: Lab, quick: bool, directory: Path | None) -> None:
         _write(directory / "benchmark_recorder.md", report)
 
 
+def _virtual_servers(lab: Lab, quick: bool, directory: Path | None) -> None:
+    """Measure the role on hosts with many virtual servers, and their nightly expiry."""
+    report = render_virtual_servers(virtual_servers.measure(lab, quick))
+    mail_host.say(f"\n{report}")
+    if directory:
+        _write(directory / "benchmark_virtual_servers.md", report)
+
+
 def _write(path: Path, report: str) -> None:
     path.write_text(report, encoding="utf-8")
     mail_host.say(f"    written: {path}")
 
 
-PARTS: dict[str, Callable[[Lab, bool, Path | None], None]] = {"database": _database, "recorder": _recorder}
+PARTS: dict[str, Callable[[Lab, bool, Path | None], None]] = {
+    "database": _database,
+    "recorder": _recorder,
+    "virtual_servers": _virtual_servers,
+}
 
 
 if __name__ == "__main__":

@@ -16,23 +16,29 @@ RESULT = "/run/bench-result"
 PATIENCE_SECONDS = 1200
 
 
+def untouched(lab: Lab, name: str, release: str) -> Guest:
+    """Return the guest ``name``, new, without anything of ours but the scripts of in_guest/. Raises GuestsError."""
+    say(f"==> Boot a mail host: Debian {release} (builds it the first time)")
+    # The network goes with the last guest, be it that of the measurement before.
+    guest = lab.up().guest(name, release=release)
+    lab.boot([guest])
+    guest.run(["mkdir", "-p", "/root/bench"])
+    for script in SCRIPTS.glob("*.p[yl]"):
+        guest.write(f"/root/bench/{script.name}", script.read_text(encoding="utf-8"))
+    return guest
+
+
 def boot(lab: Lab, name: str, release: str, recorder: str, idle: tuple[str, ...]) -> Guest:
     """Return the guest ``name`` with the role applied and this ``recorder``, the services ``idle`` stopped.
 
     Raises GuestsError.
     """
-    say(f"==> Boot a mail host: Debian {release} (builds it the first time)")
-    # The network goes with the last guest, be it that of the measurement before.
-    guest = lab.up().guest(name, release=release)
-    lab.boot([guest])
+    guest = untouched(lab, name, release)
     say("==> Apply the role")
     run = play(lab, "vsmtp.relay.site", "-e", f"pop_before_smtp_recorder={recorder}", "--limit", name)
     if run.status != 0:
         raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
     guest.run(["systemctl", "stop", *idle])
-    guest.run(["mkdir", "-p", "/root/bench"])
-    for script in SCRIPTS.glob("*.p[yl]"):
-        guest.write(f"/root/bench/{script.name}", script.read_text(encoding="utf-8"))
     return guest
 
 

@@ -7,7 +7,7 @@ import datetime
 import statistics
 
 from .recorder_results import LoginRow, RecorderResults, Records
-from .table import milliseconds, number, spread, table
+from .table import milliseconds, number, spread, table, verdict
 
 LEAST_RATE = 2_000
 MOST_P99 = 0.050
@@ -72,10 +72,6 @@ def render(results: RecorderResults) -> str:
     )
 
 
-def _verdict(bound: str, reached: bool) -> str:
-    return f"{bound}: {'reached' if reached else '**not reached**'}"
-
-
 def _rates(rates: list[float]) -> str:
     whole = [number(round(rate)) for rate in (statistics.median(rates), min(rates), max(rates))]
     return f"{whole[0]} ({whole[1]}..{whole[2]})"
@@ -93,10 +89,10 @@ def _records(results: RecorderResults) -> str:
                 number(row.entries),
                 WRITERS[row.variant],
                 _rates(row.rates),
-                _verdict(f"≥ {number(LEAST_RATE)}", rate >= LEAST_RATE) if bound else "",
+                verdict(f"≥ {number(LEAST_RATE)}", rate >= LEAST_RATE) if bound else "",
                 spread(row.time(0.5)),
                 spread(row.time(0.99)),
-                _verdict(f"< {MOST_P99 * 1000:.0f}", late < MOST_P99) if bound else "",
+                verdict(f"< {MOST_P99 * 1000:.0f}", late < MOST_P99) if bound else "",
                 f"{row.records / statistics.median(row.writes):.1f}",
             ]
         )
@@ -121,7 +117,7 @@ def _login_row(row: LoginRow, results: RecorderResults) -> list[str]:
         added = row.added(share)
         cells += [milliseconds(row.time(True, share)), milliseconds(row.time(False, share)), f"{added * 1000:+.2f}"]
         # Both bounds hold at the highest rate; the median's holds for one login at a time as well.
-        cells.append(_verdict(f"≤ +{most * 1000:.0f}", added <= most) if bound or (share, row.together) == (0.5, 1) else "")
+        cells.append(verdict(f"≤ +{most * 1000:.0f}", added <= most) if bound or (share, row.together) == (0.5, 1) else "")
     return [*cells, str(row.delayed), f"{row.others:.0%}"]
 
 

@@ -34,3 +34,8 @@ def spread(seconds: Sequence[float]) -> str:
 def number(count: int) -> str:
     """Return a number with its thousands apart."""
     return f"{count:,}".replace(",", " ")
+
+
+def verdict(bound: str, reached: bool) -> str:
+    """Return the bound that was set, and whether it was reached."""
+    return f"{bound}: {'reached' if reached else '**not reached**'}"

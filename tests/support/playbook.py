@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from guests import Lab
@@ -43,7 +44,10 @@ def words_of(lab: Lab, playbook: str, *options: str) -> tuple[list[str], dict[st
     return [str(Path(sys.executable).parent / "ansible-playbook"), f"--inventory={inventory}", playbook, *options], environment
 
 
-def play(lab: Lab, playbook: str, *options: str, timeout: float = 600) -> Run:
-    """Run ``playbook`` (``vsmtp.relay.site`` or the path of a file) over all guests that are up."""
+def play(lab: Lab, playbook: str, *options: str, timeout: float = 600, settings: Mapping[str, str] | None = None) -> Run:
+    """Run ``playbook`` (``vsmtp.relay.site`` or the path of a file) over all guests that are up.
+
+    ``settings`` go into the environment, where Ansible looks for more settings.
+    """
     command, environment = words_of(lab, playbook, *options)
-    return Run(lab.controller.run(command, check=False, env=environment, timeout=timeout))
+    return Run(lab.controller.run(command, check=False, env={**environment, **(settings or {})}, timeout=timeout))

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report about many virtual servers: tables for the terminal and for docs/benchmark_virtual_servers.md."""
+
+from __future__ import annotations
+
+import datetime
+import statistics
+
+from .table import number, table, verdict
+from .virtual_servers_results import Contest, VirtualServersResults
+
+MOST_GROWTH = 2
+BULK, LEAST_RATIO, RATIO_SERVERS = 1_000, 40, 100
+MOST_FIRST = 60
+
+WORKS = {"first": "first run", "again": "nothing to do", "changed": "one server changed"}
+
+INTRODUCTION = """\
+# Benchmark of many virtual servers on one host
+
+Made by `make bench` on {date}; do not edit. Times are seconds, of the whole `ansible-playbook` from its start to its end: the
+median of the runs, and where there was more than one run the least and the most of them. A run against which nothing stands in
+brackets was made once.
+"""
+
+METHOD = """\
+## How it is measured
+
+- One Debian guest over SSH, with pipelining and ControlPersist for both sides; controller and guest share the cores. Every size
+  begins on a new guest, which has the packages already: what apt takes is not measured.
+- Each virtual server is a directory `/srv/NAME` with its own `etc/sendmail.cf`, a copy of the stock one, and has a login
+  domain. The list is given as a JSON file (`-e @file`). The role is used as it comes, `vsmtp.relay.site`, with its recorder.
+- After a first run every server is looked at: makemap reads its database, its sendmail.cf names it.
+- Nothing to do: the same again; it counts only if Ansible reports that nothing changed. One server changed: the server in the
+  middle of the list gets another domain, and the last one's sendmail.cf has lost its ruleset.
+- The loops are the tasks of `tests/bench/loops`: one loop each for the directories, the databases (`makemap`, with `creates`),
+  their permissions, the ruleset (`blockinfile`, checked by `sendmail`) and the crontabs; and, once for the host, a script that
+  Dovecot calls after each login. That is less than the role does: no table of servers that the command knows, no window, no
+  recorder that answers before the login ends. It is measured at {measured}; marked with ≈ is what lies on the straight line
+  through those two.
+- The times of the tasks are taken by a callback on the controller, from the beginning of a task to that of the next.
+- Expiry: every database is a fresh copy of one by makemap with {entries} entries, half of them old, flushed to the disk;
+  makemap counts what is left. A process each: `vsmtprelay --database PATH expire 1440` for {processes} of them, one after the
+  other.
+"""
+
+
+def render(results: VirtualServersResults) -> str:
+    """Return the whole report in Markdown."""
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    measured = " and ".join(number(each.servers) for each in results.of("loops"))
+    expiry = results.expiry
+    return "\n".join(
+        [
+            INTRODUCTION.format(date=date),
+            "## The role, and loops over modules that come with Ansible\n",
+            *(f"### {title}\n\n{_contest(results, work)}" for work, title in WORKS.items()),
+            "## Where the time goes with nothing to do\n",
+            _tasks(results),
+            "## The nightly expiry\n",
+            _expiry(results),
+            METHOD.format(measured=measured, entries=expiry.entries, processes=expiry.processes),
+            "## Measured with\n",
+            "".join(f"- {name}: {text}\n" for name, text in results.host.items()),
+        ]
+    )
+
+
+def _seconds(seconds: float) -> str:
+    return number(round(seconds)) if seconds >= 100 else f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
+
+
+def _spread(seconds: list[float]) -> str:
+    median = _seconds(statistics.median(seconds))
+    return f"{median} ({_seconds(min(seconds))}..{_seconds(max(seconds))})" if len(seconds) > 1 else median
+
+
+def _contest(results: VirtualServersResults, work: str) -> str:
+    beside = work != "changed"
+    smallest = statistics.median(results.of("role")[0].seconds(work))
+    heads = ["virtual servers", "role", f"÷ role at {results.of('role')[0].servers}", "target"]
+    heads += ["loops", "loops ÷ role", "target"] if beside else []
+    rows = []
+    for each in results.of("role"):
+        median = statistics.median(each.seconds(work))
+        rows.append(
+            [number(each.servers), _spread(each.seconds(work)), f"{median / smallest:.2f}", _own_target(each, work, smallest)]
+        )
+        if beside:
+            loops, measured = results.loops(work, each.servers)
+            ratio = loops / median
+            rows[-1] += [f"{'' if measured else '≈ '}{_seconds(loops)}", f"{'' if measured else '≈ '}{ratio:.1f}"]
+            bound = each.servers == RATIO_SERVERS
+            rows[-1].append(verdict(f"≥ {LEAST_RATIO}", ratio >= LEAST_RATIO) if bound else "")
+    return table(heads, rows)
+
+
+def _own_target(each: Contest, work: str, smallest: float) -> str:
+    median = statistics.median(each.seconds(work))
+    if each.servers != BULK or work == "changed":
+        return ""
+    if work == "first":
+        return verdict(f"≤ {MOST_FIRST} s", median <= MOST_FIRST)
+    return verdict(f"≤ {MOST_GROWTH} ×", median <= MOST_GROWTH * smallest)
+
+
+def _tasks(results: VirtualServersResults) -> str:
+    few, many = results.of("role")[0], results.of("role")[-1]
+    one, all_of_them = few.median_tasks(), many.median_tasks()
+    names = sorted(all_of_them, key=lambda name: -all_of_them[name])
+    heads = ["task", f"at {number(few.servers)}", f"at {number(many.servers)}", "more"]
+    rows = [[name, *_row(one.get(name, 0.0), all_of_them[name])] for name in names if all_of_them[name] >= SHOWN]
+    small = [name for name in names if all_of_them[name] < SHOWN]
+    rest = [sum(times.get(name, 0.0) for name in small) for times in (one, all_of_them)]
+    rows.append([f"{len(small)} others, most of them skipped", *_row(*rest)])
+    rows.append(["together", *_row(sum(one.values()), sum(all_of_them.values()))])
+    return table(heads, rows)
+
+
+# Tasks that take less than so many seconds stand in one row.
+SHOWN = 0.1
+
+
+def _row(few: float, many: float) -> list[str]:
+    return [f"{few:.2f}", f"{many:.2f}", f"{many - few:+.2f}"]
+
+
+def _expiry(results: VirtualServersResults) -> str:
+    expiry = results.expiry
+    heads = ["databases", "in one process", f"in a process each, {expiry.processes} measured", "extrapolated", "÷ one process"]
+    ratio = statistics.median(expiry.extrapolated) / statistics.median(expiry.together)
+    extrapolated = f"≈ {_seconds(statistics.median(expiry.extrapolated))}"
+    row = [number(expiry.databases), _spread(expiry.together), _spread(expiry.apart), extrapolated, f"≈ {ratio:.1f}"]
+    return table(heads, [row])
