@@ -16,7 +16,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
 export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
-.PHONY: help demo test test-fast test-matrix lint unit guests-tests sendmail-cf recorder breaking molecule clean
+.PHONY: help demo test test-fast test-matrix lint unit guests-tests sendmail-cf virtual-servers recorder breaking molecule clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -27,11 +27,11 @@ help:
 demo: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m demo
 
-test: test-fast molecule guests-tests sendmail-cf recorder breaking
+test: test-fast molecule guests-tests sendmail-cf virtual-servers recorder breaking
 
-# The breaking tests at full size, and every ansible-core that the Pythons at hand allow.
+# Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
-	pytest --full -s tests/recorder tests/breaking
+	pytest --full -s tests/recorder tests/virtual_servers tests/breaking
 
 test-fast: lint unit
 
@@ -50,6 +50,9 @@ guests-tests: $(VENV)/ready collection
 
 sendmail-cf: $(VENV)/ready collection
 	pytest -s tests/sendmail_cf
+
+virtual-servers: $(VENV)/ready collection
+	pytest -s tests/virtual_servers
 
 recorder: $(VENV)/ready collection
 	pytest -s tests/recorder

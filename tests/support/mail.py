@@ -40,7 +40,8 @@ class Smtp(smtplib.SMTP):
         return self.transaction(recipient)[1:]
 
     def encrypt(self) -> None:
-        """Go over to TLS by STARTTLS, and greet again. Raises an SMTPException or an SSLError where that fails."""
+        """Give up the transaction, go over to TLS by STARTTLS, and greet again. Raises SMTPException or SSLError."""
+        self.rset()
         self.starttls(context=_tls_context())
         self.ehlo()
 

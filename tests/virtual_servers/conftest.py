@@ -10,9 +10,23 @@ import pytest
 
 from support.playbook import play
 
-from .host import Host
+from .host import Host, on_all
 
-RELEASES = ("bookworm", "trixie", "bullseye")
+# The oldest is one for --full: what differs between the releases differs between these two as well.
+RELEASES = {"bookworm": 60, "trixie": 70, "bullseye": 80}
+"""The last parts of the first addresses of each release's host, whose virtual servers have the next ones."""
+OF_EACH_RELEASE = ("host", "shared_host", "repaired", "departed")
+"""Fixtures that stand for each host in turn."""
+
+
+def releases(config):
+    return list(RELEASES)[: None if config.getoption("--full") else 2]
+
+
+def pytest_generate_tests(metafunc):
+    for name in OF_EACH_RELEASE:
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, releases(metafunc.config), indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +53,11 @@ def run_site(lab, counts):
 
 
 @pytest.fixture(scope="session")
-def new_hosts(lab, run_site, counts):
+def new_hosts(lab, run_site, counts, pytestconfig):
     """The hosts by release, each with one sendmail for all its addresses."""
-    hosts = {release: Host(lab, release, number) for number, release in zip((60, 70, 80), RELEASES, strict=True)}
+    hosts = {release: Host(lab, release, RELEASES[release]) for release in releases(pytestconfig)}
     lab.boot(host.guest for host in hosts.values())
-    for host in hosts.values():
-        host.prepare()
+    on_all(hosts.values(), Host.prepare)
     run_site(hosts.values())
     counts["releases"] += len(hosts)
     return hosts
@@ -53,15 +66,18 @@ def new_hosts(lab, run_site, counts):
 @pytest.fixture(scope="session")
 def shared_hosts(new_hosts, run_site):
     """The hosts later, when three virtual servers were added to their lists, and a daemon runs for each; by release."""
-    for host in new_hosts.values():
+
+    def add(host):
         host.leave_addresses_to_others()
         host.start_daemons()
         host.add_servers()
+
+    on_all(new_hosts.values(), add)
     run_site(new_hosts.values())
     return new_hosts
 
 
-@pytest.fixture(params=RELEASES)
+@pytest.fixture
 def shared_host(request, shared_hosts):
     """Each of the hosts in turn, at that later time, with nobody listed."""
     host = shared_hosts[request.param]
