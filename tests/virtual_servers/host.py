@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import yaml
 
 from support.documentation import block
+from support.mail import log_in
 from support.throttles import lift_throttles
 from support.waiting import wait_until
 
@@ -33,6 +34,12 @@ def on_all(hosts, work):
     """Do ``work`` with each host, side by side; raise the first error."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(work, hosts))
+
+
+def key_of(address):
+    """Return the address as it stands in a database, in lower case, for one of the test bed's addresses."""
+    head, _, last = address.partition("::")
+    return f"ipv6:{head}:0:0:0:0:{last}" if last else address
 
 
 def before_mailers(text, lines):
@@ -157,6 +164,14 @@ class Host:
         return {
             line.split()[0] for line in self.guest.run(["vsmtprelay", "--server", server, "dump"]).stdout.splitlines()[1::2]
         }
+
+    def log_in(self, client, server, family=FAMILIES[0], recorded_by=""):
+        """Log in at an address of ``server``, and return when that, or ``recorded_by`` in its place, has it in its database.
+
+        On a busy machine the login may go on before that: when the recorder has waited 200 ms for the disk.
+        """
+        assert log_in(client, self.addresses(server)[family])
+        wait_until(lambda: key_of(getattr(client, family)) in self.listed(recorded_by or server))
 
     def forget_logins(self):
         """Expire all databases."""

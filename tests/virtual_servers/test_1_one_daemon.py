@@ -12,10 +12,9 @@ import pytest
 
 from support.access_map import add_to_access_map
 from support.documentation import table
-from support.mail import LOCAL, REMOTE, Smtp, log_in, rcpt
-from support.waiting import wait_until
+from support.mail import LOCAL, REMOTE, Smtp, rcpt
 
-from .host import FAMILIES, HOST, PAGE
+from .host import FAMILIES, HOST, PAGE, key_of
 
 OUTCOMES = table(PAGE, "in the access map")
 # Of the first of the clients that have a row of that table each.
@@ -39,15 +38,14 @@ def host(request, delay_checks, new_hosts):
 
 
 @pytest.fixture(params=FAMILIES)
-def server(request, host):
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def server(host, family):
     """The address of the host, of each family in turn."""
-    return host.addresses(HOST)[request.param]
-
-
-def key_of(address):
-    """Return the address as sendmail looks it up, and as the documentation has it in examples of the access map."""
-    head, _, last = address.partition("::")
-    return f"IPv6:{head}:0:0:0:0:{last}" if last else address
+    return host.addresses(HOST)[family]
 
 
 def test_the_one_socket_or_the_sockets_of_both_families_are_what_is_tested(host, delay_checks):
@@ -65,8 +63,8 @@ def test_a_login_opens_the_relay_over_the_family_that_it_came_by(host, reader, c
     addresses = host.addresses(HOST)
     for family in FAMILIES:
         host.forget_logins()
-        assert log_in(reader, addresses[family])
-        assert host.listed(HOST) == {key_of(getattr(reader, family)).lower()}
+        host.log_in(reader, HOST, family)
+        assert host.listed(HOST) == {key_of(getattr(reader, family))}
         answers = {other: rcpt(reader, addresses[other])[0] for other in FAMILIES}
         assert answers == {other: 250 if other == family else 550 for other in FAMILIES}
         counts["logins"] += 1
@@ -80,10 +78,10 @@ def test_an_ipv4_address_mapped_into_ipv6_is_the_ipv4_address(host, reader):
     assert rcpt(reader, host.addresses(HOST)["address6"])[0] == 550
 
 
-def test_who_may_relay_before_starttls_may_after_it_in_the_same_session(host, server, reader, counts):
+def test_who_may_relay_before_starttls_may_after_it_in_the_same_session(host, server, family, reader, counts):
     with Smtp(reader, server) as session:
         assert session.ask(REMOTE)[0] == 550
-        assert log_in(reader, server)
+        host.log_in(reader, HOST, family)
         assert session.ask(REMOTE)[0] == 250
         session.encrypt()
         assert session.sock.cipher()
@@ -94,18 +92,18 @@ def test_who_may_relay_before_starttls_may_after_it_in_the_same_session(host, se
     counts["sessions with STARTTLS"] += 1
 
 
-def test_a_login_after_starttls_opens_the_session_that_is_encrypted_already(server, reader, counts):
+def test_a_login_after_starttls_opens_the_session_that_is_encrypted_already(host, server, family, reader, counts):
     with Smtp(reader, server) as session:
         session.encrypt()
         assert session.ask(REMOTE)[0] == 550
-        assert log_in(reader, server)
+        host.log_in(reader, HOST, family)
         assert session.ask(REMOTE)[0] == 250
     counts["logins"] += 1
     counts["sessions with STARTTLS"] += 1
 
 
-def test_starttls_opens_the_relay_to_nobody(server, reader, stranger, counts):
-    assert log_in(reader, server)
+def test_starttls_opens_the_relay_to_nobody(host, server, family, reader, stranger, counts):
+    host.log_in(reader, HOST, family)
     with Smtp(stranger, server) as session:
         assert session.ask(REMOTE)[0] == 550
         session.encrypt()
@@ -153,9 +151,7 @@ def rows(lab, new_hosts):
     return rows
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_access_map_has_the_last_word(host, rows, delay_checks, family, counts):
-    server = host.addresses(HOST)[family]
+def test_the_access_map_has_the_last_word(host, server, family, rows, delay_checks, counts):
     documented = {row.entry: row.outcomes[:2] if delay_checks else row.outcomes[2:] for row in rows}
 
     def outcomes(column):
@@ -164,9 +160,7 @@ def test_the_access_map_has_the_last_word(host, rows, delay_checks, family, coun
 
     before = outcomes(0)
     for row in rows:
-        assert log_in(row.client, server)
-    # A busy recorder lets a login go before it is written.
-    wait_until(lambda: {key_of(getattr(row.client, family)).lower() for row in rows} <= host.listed(HOST))
+        host.log_in(row.client, HOST, family)
     seen = {row.entry: list(both) for row, *both in zip(rows, before, outcomes(1), strict=True)}
     assert seen == documented
     counts["logins"] += len(rows)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from support.mail import LOCAL, REMOTE, SENDER, Smtp, log_in, rcpt
+from support.mail import LOCAL, REMOTE, SENDER, Smtp, rcpt
 from support.waiting import wait_until
 
 from .host import FAMILIES, HOST, OWN_DAEMONS, on_all
@@ -25,7 +25,7 @@ def answers(host, client, family):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("server", ALL)
 def test_a_login_opens_the_relay_of_its_virtual_server_and_of_no_other(shared_host, reader, server, family, counts):
-    assert log_in(reader, shared_host.addresses(server)[family])
+    shared_host.log_in(reader, server, family)
     assert answers(shared_host, reader, family) == {other: 250 if other == server else 550 for other in ALL}
     assert [other for other in ALL if shared_host.listed(other)] == [server]
     counts["logins"] += 1
@@ -35,7 +35,7 @@ def test_a_login_opens_the_relay_of_its_virtual_server_and_of_no_other(shared_ho
 @pytest.mark.parametrize("server", OWN_DAEMONS)
 def test_what_a_daemon_relays_waits_in_its_own_queue(shared_host, reader, server):
     address = shared_host.addresses(server)["address4"]
-    assert log_in(reader, address)
+    shared_host.log_in(reader, server)
     with Smtp(reader, address) as session:
         session.sendmail(SENDER, [REMOTE], "Subject: to nobody who answers\n\nText\n")
     queued = shared_host.guest.run(["sh", "-c", "ls -d /srv/*/mqueue/qf* /var/spool/mqueue/qf*"], check=False).stdout.split()
@@ -86,7 +86,7 @@ def repair(shared_hosts, reader, run_site):
         host.guest.write(path, RULESET.sub("", text))
         host.guest.run(["systemctl", "reload", "sendmail@a"])
         wait_until(lambda: host.generation("a") not in (None, before))
-        log_in(reader, host.addresses("a")["address4"])
+        host.log_in(reader, "a")
         host.refused_without_ruleset = answers(host, reader, "address4")["a"]
 
     return take_a_turn(shared_hosts, reader, run_site, prepare)
@@ -106,7 +106,7 @@ def test_the_daemon_whose_file_the_role_repaired_is_told_and_no_other(repaired, 
 
 def test_it_relays_again_for_who_has_logged_in(repaired, reader):
     assert repaired.host.refused_without_ruleset == 550
-    assert log_in(reader, repaired.host.addresses("a")["address4"])
+    repaired.host.log_in(reader, "a")
     assert answers(repaired.host, reader, "address4")["a"] == 250
 
 
@@ -120,7 +120,7 @@ def departure(repair, shared_hosts, reader, run_site):
 
     def prepare(host):
         host.forget_logins()
-        log_in(reader, host.addresses("c")["address4"])
+        host.log_in(reader, "c")
         host.relayed_before = answers(host, reader, "address4")["c"]
         host.change_server("b", relayers_db="/srv/b/etc/customers.db")
         host.servers = [server for server in host.servers if server["name"] != "c"]
@@ -151,7 +151,7 @@ def test_a_server_that_is_off_the_list_has_its_sendmail_cf_back_and_relays_for_n
 
 
 def test_a_login_opens_the_relay_by_way_of_the_other_database(departed, reader, counts):
-    assert log_in(reader, departed.host.addresses("b")["address4"])
+    departed.host.log_in(reader, "b")
     assert departed.host.listed("b") == {reader.address4}
     assert answers(departed.host, reader, "address4") == {HOST: 550, "a": 550, "b": 250, "c": 550}
     counts["logins"] += 1
@@ -159,7 +159,7 @@ def test_a_login_opens_the_relay_by_way_of_the_other_database(departed, reader, 
 
 
 def test_a_login_at_the_address_of_a_server_that_is_off_the_list_goes_where_the_rest_goes(departed, stranger, counts):
-    assert log_in(stranger, departed.host.addresses("c")["address4"])
+    departed.host.log_in(stranger, "c", recorded_by=HOST)
     assert answers(departed.host, stranger, "address4") == {HOST: 250, "a": 550, "b": 550, "c": 550}
     counts["logins"] += 1
     counts["daemons asked"] += len(ALL)
