@@ -15,6 +15,7 @@ import re
 import subprocess
 import tempfile
 
+from . import text_file
 from .errors import MalformedError
 from .sendmail_configuration import candidates, is_mc
 
@@ -31,6 +32,8 @@ QUESTION = f"""\
 check_rcpt {ELSEWHERE}
 """
 ANSWER = re.compile(r"^check_rcpt +returns: (.*)$", re.MULTILINE)
+# What m4 puts before a complaint: its name, the file and the line.
+PLACE = re.compile(r"^[^ ]*:[0-9]+: *")
 REFUSED = re.compile(r"\$# ?(error|discard)\b")
 
 TYPE_CHECKING = False
@@ -74,10 +77,14 @@ class Judge:
         """Return the sendmail.cf that m4 makes of ``source``, as Debian's /etc/mail/Makefile calls it."""
         if self._m4 is None:
             raise MalformedError("there is no m4 to generate a sendmail.cf from it; install m4")
-        status, output, errors = _run([self._m4, "-"], source, os.path.dirname(path))
-        # cf.m4 reports what it does not like on the standard error output and goes on.
-        if status != 0 or errors.strip():
-            raise MalformedError(f"m4 rejects it, the old file is in place: {errors.decode('utf-8', 'replace').strip()}")
+        status, output, complaints = _expand(self._m4, path, source)
+        # cf.m4 tells errors and warnings on the standard error output and goes on. Those of the old file are its owner's.
+        if status == 0 and complaints:
+            known = _expand(self._m4, path, text_file.read(path) or b"")[2]
+            complaints = [complaint for complaint in complaints if complaint not in known]
+        if status != 0 or complaints:
+            told = "; ".join(complaints) or f"exit status {status}"
+            raise MalformedError(f"m4 rejects it, the old file is in place: {told}")
         return output
 
 
@@ -101,6 +108,13 @@ def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
         "found no place for the ruleset, the old file is in place: wherever it stands, strangers may relay or those who are "
         "listed may not; have check_rcpt refuse with $#error whoever may not relay, in its last rule"
     )
+
+
+def _expand(m4: str, path: str, source: bytes) -> tuple[int, bytes, Sequence[str]]:
+    """Return status and output of m4 for ``source``, that of the file at ``path``, and complaints without their place."""
+    status, output, errors = _run([m4, "-"], source, os.path.dirname(path))
+    lines = errors.decode("utf-8", "replace").splitlines()
+    return status, output, [PLACE.sub("", line) for line in lines if line.strip()]
 
 
 def _run(command: Sequence[str], data: bytes, directory: str) -> tuple[int, bytes, bytes]:
