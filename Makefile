@@ -21,7 +21,7 @@ help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
 	@echo 'make test-fast   lint and unit tests only'
-	@echo 'make bench       measures the database and the login recorder; writes docs/benchmark.md, docs/benchmark_recorder.md'
+	@echo 'make bench       measures the database, the login recorder and the role; writes docs/benchmark*.md'
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection

@@ -136,6 +136,16 @@ def text_diff(
     }
 
 
+def changes_of(changes: Changes) -> dict[str, Any]:
+    """Return what a module tells of the changes of a database."""
+    return {
+        "created": changes.created,
+        "added": names(changes.added),
+        "updated": names(changes.updated),
+        "removed": names(changes.removed),
+    }
+
+
 def names(keys: Iterable[bytes]) -> list[str]:
     """Return keys as text, in order."""
     return sorted(text_of(key) for key in keys)

@@ -42,6 +42,12 @@ options:
         description: The group that owns it.
         type: str
         default: root
+      validate:
+        description:
+          - A command, word by word, that looks at the new content before it replaces the old file, which stays if the command fails.
+          - The word C(%s) becomes the path of a temporary file beside the other one.
+        type: list
+        elements: str
       state:
         description: Whether it is to be there. By default as O(state) says.
         type: str
@@ -98,12 +104,20 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import tex
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 
-def install_file(item, check_mode, diff):
+def install_file(module, item, diff):
     """Make sure of one file; return whether it had to change."""
     if item["content"] is None:
         raise MalformedError(f"{item['path']}: no content given")
+
+    def check(temporary):
+        command = [temporary if word == "%s" else word for word in item["validate"] or []]
+        status, output, errors = module.run_command(command) if command else (0, "", "")
+        if status != 0:
+            complaint = (errors or output).strip() or f"exit status {status}"
+            raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {complaint}")
+
     attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
-    return ensure_file(item["path"], item["content"].encode(), attributes, check_mode, diff)
+    return ensure_file(item["path"], item["content"].encode(), attributes, module.check_mode, diff, check)
 
 
 def surplus_files(directories, named):
@@ -127,6 +141,7 @@ def main():
                     mode=dict(type="str", default="0644"),
                     owner=dict(type="str", default="root"),
                     group=dict(type="str", default="root"),
+                    validate=dict(type="list", elements="str"),
                     state=dict(type="str", choices=["present", "absent"]),
                 ),
             ),
@@ -142,7 +157,7 @@ def main():
         if (item["state"] or parameters["state"]) == "absent":
             changed = ensure_no_file(item["path"], module.check_mode, diff)
         else:
-            changed = install_file(item, module.check_mode, diff)
+            changed = install_file(module, item, diff)
         return [item["path"]] if changed else []
 
     surplus = surplus_files(parameters["exact_directories"], {item["path"] for item in parameters["files"]})

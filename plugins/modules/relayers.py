@@ -26,11 +26,19 @@ options:
     default: /etc/mail/relayers.db
   relayers:
     description:
-      - The entries. Each is an address, or a dictionary with V(address) and optionally V(timestamp) in epoch seconds.
+      - The entries. Each is an address, or a dictionary with V(address) and optionally V(timestamp) in epoch seconds, or V(until), a
+        day as in V(2027-01-31), at the end of which in UTC the permission ends.
       - IPv4 addresses are written as dotted quads, IPv6 addresses in any way. They are stored as sendmail looks them up.
     type: list
     elements: raw
     default: []
+  permanent:
+    description:
+      - All addresses that may relay for good. They are stamped V(253402214400), the last day of the year 9999.
+      - Any other entry with just that stamp is removed, with O(state=present). What was recorded or has another stamp stays. Without this
+        option all stay.
+    type: list
+    elements: str
   databases:
     description: Many databases at once, instead of O(path) and O(relayers).
     type: list
@@ -45,6 +53,14 @@ options:
         type: list
         elements: raw
         default: []
+      permanent:
+        description: As O(permanent).
+        type: list
+        elements: str
+  window:
+    description: The minutes for which the ruleset lets an entry relay after its timestamp. It is needed to work out a timestamp from V(until).
+    type: int
+    default: 1440
   state:
     description: Whether the entries are to be there.
     type: str
@@ -73,13 +89,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let a printer and an office relay until the end of 2030
+- name: Let a printer relay for good, and an office until the end of 2030
   vsmtp.relay.relayers:
+    permanent: [198.51.100.7]
     relayers:
-      - address: 198.51.100.7
-        timestamp: 1924991999
       - address: 2001:db8:7::25
-        timestamp: 1924991999
+        until: 2030-12-31
 
 - name: Take a compromised client's permission away on two virtual servers
   vsmtp.relay.relayers:
@@ -134,33 +149,58 @@ import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     DATABASE_OPTIONS,
+    changes_of,
     diff_of,
     finish,
     for_each,
     module_with_binding,
-    names,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import parse_minutes, parse_timestamp
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import (
+    parse_day,
+    parse_minutes,
+    parse_timestamp,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
 
 
-def wanted_entries(path, relayers):
+def timestamp_in(entry, window, now):
+    """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError."""
+    until, timestamp = entry.get("until"), entry.get("timestamp")
+    if until is None:
+        return None if timestamp is None else parse_timestamp(str(timestamp))
+    if timestamp is not None:
+        raise MalformedError(f"{entry['address']}: give either timestamp or until")
+    end = parse_day(str(until))
+    if end < now:
+        raise MalformedError(f"{entry['address']}: {until} is over")
+    # The ruleset lets it relay for so many minutes more.
+    return max(0, end - window * 60)
+
+
+def wanted_entries(path, relayers, window, now):
     """Return key → epoch seconds or None. Raises MalformedError, which names the database and the entry."""
     wanted = {}
     for relayer in relayers:
         try:
             entry = relayer if isinstance(relayer, dict) else {"address": relayer}
-            if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp"}:
-                raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp")
-            key, timestamp = key_of(entry["address"]), entry.get("timestamp")
-            timestamp = None if timestamp is None else parse_timestamp(str(timestamp))
+            if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp", "until"}:
+                raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp or until")
+            key, timestamp = key_of(entry["address"]), timestamp_in(entry, window, now)
             if wanted.setdefault(key, timestamp) != timestamp:
                 raise MalformedError(f"{entry['address']} is named twice with different timestamps")
         except MalformedError as error:
             raise MalformedError(f"{path}: {error}") from None
     return wanted
+
+
+def permanent_keys(path, addresses):
+    """Return the keys of ``addresses``, or None if there is no list of them. Raises MalformedError, which names the database."""
+    try:
+        return None if addresses is None else {key_of(address) for address in addresses}
+    except MalformedError as error:
+        raise MalformedError(f"{path}: permanent: {error}") from None
 
 
 def repaired(path, lock_timeout, check_mode):
@@ -180,11 +220,15 @@ def refresh_seconds(refresh):
 
 def main():
     entries = dict(type="list", elements="raw", default=[])
+    addresses = dict(type="list", elements="str")
+    path = dict(type="path", required=True)
     module = module_with_binding(
         argument_spec=dict(
             DATABASE_OPTIONS,
             relayers=entries,
-            databases=dict(type="list", elements="dict", options=dict(path=dict(type="path", required=True), relayers=entries)),
+            permanent=addresses,
+            databases=dict(type="list", elements="dict", options=dict(path=path, relayers=entries, permanent=addresses)),
+            window=dict(type="int", default=1440),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             purge=dict(type="bool", default=False),
             refresh=dict(type="str", default="never"),
@@ -198,15 +242,19 @@ def main():
         module.fail_json(msg="purge goes with state=present only")
     databases = parameters["databases"]
     if databases is None:
-        databases = [{"path": parameters["path"], "relayers": parameters["relayers"]}]
-    elif parameters["relayers"]:
-        module.fail_json(msg="give either relayers, with path, or databases")
+        databases = [{name: parameters[name] for name in ("path", "relayers", "permanent")}]
+    elif parameters["relayers"] or parameters["permanent"]:
+        module.fail_json(msg="give either relayers or permanent, with path, or databases")
+    if not present and any(item["permanent"] for item in databases):
+        module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to take it away")
     now, diff = int(time.time()), []
 
     def work(item):
-        path, wanted = item["path"], wanted_entries(item["path"], item["relayers"])
+        path = item["path"]
+        wanted = wanted_entries(path, item["relayers"], parameters["window"], now)
         if present:
-            edit = edits.ensure(wanted, now, refresh_after, parameters["purge"])
+            permanent = permanent_keys(path, item["permanent"])
+            edit = edits.ensure(wanted, now, refresh_after, parameters["purge"], permanent)
         else:
             edit = edits.delete(list(wanted))
         result = dict(path=path)
@@ -216,13 +264,7 @@ def main():
                 return result  # what would be added to it cannot be told from the damaged file
         changes = database.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
         diff.append(diff_of(path, changes))
-        return dict(
-            result,
-            created=changes.created,
-            added=names(changes.added),
-            updated=names(changes.updated),
-            removed=names(changes.removed),
-        )
+        return dict(result, **changes_of(changes))
 
     try:
         refresh_after = refresh_seconds(parameters["refresh"])

@@ -29,6 +29,10 @@ options:
   older_than:
     description: Return only entries that are at least so many minutes old. V(0) returns every entry that is not in the future.
     type: int
+  text:
+    description: Whether to return the entries as one text, as C(makemap) and M(vsmtp.relay.relayers_restore) read it, instead of a list.
+    type: bool
+    default: false
   verify:
     description: Whether to check every page of a database. It then is no error that one is damaged.
     type: bool
@@ -67,8 +71,11 @@ databases:
     fault:
       description: What is wrong with it, or an empty string. Only with O(verify=true).
       type: str
+    text:
+      description: The entries, ordered by address, with a comment before each that tells the time. Only with O(text=true).
+      type: str
     relayers:
-      description: The entries, ordered by address.
+      description: The entries, ordered by address. None with O(text=true).
       type: list
       elements: dict
       contains:
@@ -99,7 +106,12 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, timestamp_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing import text_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing import lines_of, text_of
+
+
+def relayer_of(key, timestamp, now):
+    """Return an entry as the module returns it."""
+    return dict(address=text_of(key), timestamp=timestamp, age=None if timestamp is None else now - timestamp)
 
 
 def main():
@@ -108,6 +120,7 @@ def main():
             DATABASE_OPTIONS,
             paths=dict(type="list", elements="path"),
             older_than=dict(type="int"),
+            text=dict(type="bool", default=False),
             verify=dict(type="bool", default=False),
         ),
         supports_check_mode=True,
@@ -119,8 +132,12 @@ def main():
     older_than = parameters["older_than"]
     limit = None if older_than is None else old_before(now, older_than)
 
+    def is_meant(value):
+        timestamp = timestamp_of(value)
+        return limit is None or (timestamp is not None and timestamp <= limit)
+
     def work(path):
-        relayers, soundness = [], {}
+        soundness = {}
         if parameters["verify"] and os.path.exists(path):
             try:
                 repair.verify(path, parameters["lock_timeout"])
@@ -128,13 +145,13 @@ def main():
             except UnreadableError as error:
                 return dict(path=path, exists=True, relayers=[], sound=False, fault=str(error))
         with database.read(path, parameters["lock_timeout"]) as snapshot:
-            for key, value in snapshot.items():
-                timestamp = timestamp_of(value)
-                if limit is None or (timestamp is not None and timestamp <= limit):
-                    age = None if timestamp is None else now - timestamp
-                    relayers.append(dict(address=text_of(key), timestamp=timestamp, age=age))
-            relayers.sort(key=lambda relayer: relayer["address"])
-            return dict(soundness, path=path, exists=snapshot.exists, relayers=relayers)
+            chosen = sorted((key, value) for key, value in snapshot.items() if is_meant(value))
+            result = dict(soundness, path=path, exists=snapshot.exists, relayers=[])
+        if parameters["text"]:
+            result["text"] = "".join(text_of(lines_of(key, value)) for key, value in chosen)
+        else:
+            result["relayers"] = [relayer_of(key, timestamp_of(value), now) for key, value in chosen]
+        return result
 
     paths = [parameters["path"]] if parameters["paths"] is None else parameters["paths"]
     results, failures = for_each(paths, work)

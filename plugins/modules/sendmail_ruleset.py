@@ -15,7 +15,8 @@ description:
   - Where C(check_rcpt) is missing, or refuses nobody, the ruleset also refuses to relay for clients that are not listed.
   - A new file is checked by sendmail itself, a C(sendmail.mc) after m4, before it takes the place of the old one. sendmail has to read it and
     to refuse a stranger.
-  - A file that fails is named, and the others are still done. The running sendmail has to be told to reread its configuration.
+  - A file that fails is named, and the others are still done.
+  - The running sendmail has to be told to reread its configuration, by O(reload) or M(vsmtp.relay.sendmail_reload).
 author:
   - The vsmtp.relay authors (@vsmtp)
 requirements:
@@ -64,6 +65,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  reload:
+    description:
+      - Whether the running daemons of the files are to reread them, if they have not read them as they are. Open SMTP sessions go on.
+      - If a daemon does not come back, its file gets its old content, the daemon is started with that, and the module fails in the end.
+    type: bool
+    default: false
   backup:
     description: Whether to keep a copy of each file that changes.
     type: bool
@@ -76,10 +83,7 @@ EXAMPLES = r"""
     path: /etc/mail/sendmail.cf
     source: auto
     window: 30
-
-- name: Have sendmail reread it
-  vsmtp.relay.sendmail_reload:
-    paths: [/etc/mail/sendmail.cf]
+    reload: true
 """
 
 RETURN = r"""
@@ -99,6 +103,12 @@ files:
       description: The copy of the old file. Only if it changed and O(backup=true).
       type: str
   sample: [{"path": "/etc/mail/sendmail.cf", "changed": true}]
+reloaded:
+  description: The files that a running daemon has reread, or in check mode would reread. Nothing without O(reload=true).
+  returned: always
+  type: list
+  elements: str
+  sample: [/etc/mail/sendmail.cf]
 """
 
 import os
@@ -107,7 +117,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, finish, for_each
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
     MalformedError,
@@ -119,6 +129,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_c
     is_mc,
     without_ruleset,
 )
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_daemon import Daemon, reload
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_judge import Judge, fitting
 
 # sendmail is asked about so many files at a time.
@@ -132,6 +143,8 @@ class Editor:
         """``named`` are the paths that the user named: none of them is edited as the source of another one."""
         self._module = module
         self._named = named
+        # What each file that changed was before: its content and its attributes; and with which .mc file it goes.
+        self._before = {}
         self._judge = Judge(module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"]), module.get_bin_path("m4"))
 
     def edit(self, item):
@@ -149,7 +162,7 @@ class Editor:
 
     def _sources(self, path, absent):
         """Return the .mc file beside the .cf file at ``path`` if it is to be edited, in a list."""
-        source, choice = os.path.splitext(path)[0] + ".mc", self._module.params["source"]
+        source, choice = _source_of(path), self._module.params["source"]
         if is_mc(path) or source in self._named or choice == "cf":
             return []
         if os.path.exists(source):
@@ -180,8 +193,31 @@ class Editor:
         if result["changed"]:
             if self._module.params["backup"] and not self._module.check_mode:
                 result["backup_file"] = self._module.backup_local(path)
-            ensure_file(path, content, text_file.attributes_of(path), self._module.check_mode, diff)
+            self._before[path] = before, text_file.attributes_of(path)
+            ensure_file(path, content, self._before[path][1], self._module.check_mode, diff)
         return result
+
+    def restore(self, path):
+        """Give the sendmail.cf at ``path``, and the source that it is generated from, what they had before; tell whether it changed."""
+        for changed in (_source_of(path), path):
+            if changed in self._before:
+                text_file.replace(changed, *self._before[changed])
+        return path in self._before
+
+    def reload(self, results):
+        """Have the daemons of the files in ``results`` reread them; return which did, and messages for those that failed."""
+        there = [result for result in results if not is_mc(result["path"]) and os.path.exists(result["path"])]
+        daemons, failures = for_each([result["path"] for result in there], Daemon)
+        changes = {result["path"] for result in there if result["changed"]}
+        if self._module.check_mode:
+            behind = [daemon for daemon in daemons if daemon.is_behind() or (daemon.path in changes and daemon.process_id())]
+            return [daemon.path for daemon in behind], failures
+        reloaded, failed = reload([daemon for daemon in daemons if daemon.is_behind()], self.restore)
+        return reloaded, failures + failed
+
+
+def _source_of(path):
+    return os.path.splitext(path)[0] + ".mc"
 
 
 def main():
@@ -201,6 +237,7 @@ def main():
             source=dict(type="str", choices=["auto", "mc", "cf"], default="cf"),
             window=dict(type="int", default=1440),
             state=dict(type="str", choices=["present", "absent"], default="present"),
+            reload=dict(type="bool", default=False),
             backup=dict(type="bool", default=False),
         ),
         mutually_exclusive=[("path", "files")],
@@ -220,7 +257,9 @@ def main():
     edited = [result for results, _diff, _failures in done for result in results]
     diff = [difference for _results, differences, _failures in done for difference in differences]
     failures = [failure for _results, _diff, failures in done for failure in failures]
-    finish(module, any(result["changed"] for result in edited), failures, diff, files=edited)
+    reloaded, unreloaded = editor.reload(edited) if parameters["reload"] else ([], [])
+    changed = bool(reloaded) or any(result["changed"] for result in edited)
+    finish(module, changed, failures + unreloaded, diff, files=edited, reloaded=reloaded)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,28 @@ options:
         type: list
         elements: str
         default: []
+  permissions:
+    description:
+      - Addresses that may relay for good, for RV(databases). They are checked here, since they name virtual servers.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: An IPv4 or IPv6 address.
+        type: str
+        required: true
+      owner:
+        description: Who answers for it.
+        type: str
+      reason:
+        description: What it is for.
+        type: str
+      virtual_servers:
+        description: The names of the virtual servers that it may relay through. Without any, all of O(virtual_servers).
+        type: list
+        elements: str
+        default: []
   state:
     description: With V(absent) the table goes, and all servers depart, those of the list and those of the table.
     type: str
@@ -96,11 +118,19 @@ virtual_servers:
       domains: []
       owner: smmta
 databases:
-  description: The path of each database.
+  description: Each database with the addresses that may relay for good, as M(vsmtp.relay.relayers) takes them.
   returned: always
   type: list
-  elements: str
-  sample: [/srv/example.org/etc/relayers.db]
+  elements: dict
+  contains:
+    path:
+      description: The database.
+      type: str
+    permanent:
+      description: The addresses, as they are stored.
+      type: list
+      elements: str
+  sample: [{"path": "/srv/example.org/etc/relayers.db", "permanent": ["198.51.100.7"]}]
 directories:
   description: The directories of the databases, each once.
   returned: always
@@ -128,6 +158,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, ensure_no_file, finish
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.permissions import permanent_keys
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import (
     TABLE,
     VirtualServers,
@@ -154,6 +185,17 @@ def main():
                     domains=texts,
                 ),
             ),
+            permissions=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    address=dict(type="str", required=True),
+                    owner=dict(type="str"),
+                    reason=dict(type="str"),
+                    virtual_servers=texts,
+                ),
+            ),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             forget_departing=dict(type="bool", default=False),
             table=dict(type="path", default=TABLE),
@@ -165,6 +207,7 @@ def main():
     table, memory = parameters["table"], parameters["memory"]
     try:
         servers = VirtualServers.from_list(parameters["virtual_servers"])
+        permanent = permanent_keys(parameters["permissions"], servers)
         before = [] if parameters["forget_departing"] else [*known(memory), *known(table)]
         named = ()
         if parameters["state"] == "absent":
@@ -184,7 +227,7 @@ def main():
         diff,
         virtual_servers=described,
         # Templates are slow with a thousand servers: what they ask for is worked out here, once.
-        databases=[server.relayers_db for server in servers.servers],
+        databases=[dict(path=server.relayers_db, permanent=permanent[server.name]) for server in servers.servers],
         directories=sorted({os.path.dirname(server.relayers_db) for server in servers.servers}),
         owners=sorted({server["owner"] for server in described}),
         departing=[server.as_dict() for server in departing],

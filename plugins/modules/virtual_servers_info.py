@@ -20,6 +20,11 @@ options:
     description: The table to read. The role writes it.
     type: path
     default: /etc/vsmtprelay/virtual_servers
+  names:
+    description: Return only the servers with these names. A name that the host does not have is none of them. By default all.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: vsmtp.relay.virtual_servers
 """
@@ -57,12 +62,15 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_se
 
 
 def main():
-    module = AnsibleModule(argument_spec=dict(table=dict(type="path", default=TABLE)), supports_check_mode=True)
+    argument_spec = dict(table=dict(type="path", default=TABLE), names=dict(type="list", elements="str", default=[]))
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     try:
         servers = VirtualServers.from_table(module.params["table"])
     except RelayError as error:
         module.fail_json(msg=str(error))
-    finish(module, False, [], virtual_servers=[server.as_dict() for server in servers.servers])
+    names = module.params["names"]
+    wanted = [server for server in servers.servers if not names or server.name in names]
+    finish(module, False, [], virtual_servers=[server.as_dict() for server in wanted])
 
 
 if __name__ == "__main__":

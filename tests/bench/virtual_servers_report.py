@@ -12,15 +12,17 @@ from .virtual_servers_results import Contest, VirtualServersResults
 MOST_GROWTH = 2
 BULK, LEAST_RATIO, RATIO_SERVERS = 1_000, 40, 100
 MOST_FIRST = 60
+# Tasks that take less than so many seconds stand in one row.
+SHOWN = 0.1
 
-WORKS = {"first": "first run", "again": "nothing to do", "changed": "one server changed"}
+WORKS = {"first": "First run", "again": "Nothing to do", "changed": "One server changed"}
 
 INTRODUCTION = """\
 # Benchmark of many virtual servers on one host
 
 Made by `make bench` on {date}; do not edit. Times are seconds, of the whole `ansible-playbook` from its start to its end: the
-median of the runs, and where there was more than one run the least and the most of them. A run against which nothing stands in
-brackets was made once.
+median of the runs, and in brackets the least and the most of them; without brackets there was one run. Marked with ≈ is what
+was not measured but lies on a straight line through what was.
 """
 
 METHOD = """\
@@ -36,8 +38,7 @@ METHOD = """\
 - The loops are the tasks of `tests/bench/loops`: one loop each for the directories, the databases (`makemap`, with `creates`),
   their permissions, the ruleset (`blockinfile`, checked by `sendmail`) and the crontabs; and, once for the host, a script that
   Dovecot calls after each login. That is less than the role does: no table of servers that the command knows, no window, no
-  recorder that answers before the login ends. It is measured at {measured}; marked with ≈ is what lies on the straight line
-  through those two.
+  recorder that answers before the login ends. It is measured at {measured}; the straight line goes through those two.
 - The times of the tasks are taken by a callback on the controller, from the beginning of a task to that of the next.
 - Expiry: every database is a fresh copy of one by makemap with {entries} entries, half of them old, flushed to the disk;
   makemap counts what is left. A process each: `vsmtprelay --database PATH expire 1440` for {processes} of them, one after the
@@ -117,18 +118,21 @@ def _tasks(results: VirtualServersResults) -> str:
     return table(heads, rows)
 
 
-# Tasks that take less than so many seconds stand in one row.
-SHOWN = 0.1
-
-
 def _row(few: float, many: float) -> list[str]:
     return [f"{few:.2f}", f"{many:.2f}", f"{many - few:+.2f}"]
 
 
 def _expiry(results: VirtualServersResults) -> str:
     expiry = results.expiry
-    heads = ["databases", "in one process", f"in a process each, {expiry.processes} measured", "extrapolated", "÷ one process"]
-    ratio = statistics.median(expiry.extrapolated) / statistics.median(expiry.together)
-    extrapolated = f"≈ {_seconds(statistics.median(expiry.extrapolated))}"
-    row = [number(expiry.databases), _spread(expiry.together), _spread(expiry.apart), extrapolated, f"≈ {ratio:.1f}"]
-    return table(heads, [row])
+    heads = [
+        "databases",
+        "in one process",
+        f"in a process each, {number(expiry.processes)} of them",
+        "all of them",
+        "÷ one process",
+    ]
+    all_apart = statistics.median(expiry.extrapolated)
+    ratio = all_apart / statistics.median(expiry.together)
+    mark = "" if expiry.processes == expiry.databases else "≈ "
+    cells = [_spread(expiry.together), _spread(expiry.apart), f"{mark}{_seconds(all_apart)}", f"{mark}{ratio:.1f}"]
+    return table(heads, [[number(expiry.databases), *cells]])

@@ -154,3 +154,40 @@ def test_every_edit_is_idempotent_and_tells_in_advance_what_it_does(relayers_db,
     expected.update({key: new for key, (_old, new) in done.updated.items()})
     assert relayers_db.entries() == {key.decode(): value.decode() for key, value in expected.items()}
     assert not database.change(relayers_db.path, edit)
+
+
+FOR_GOOD = 253402214400
+
+
+def test_permanent_entries_are_those_that_are_named_and_no_other(relayers_db):
+    before = {A: NOW, B: FOR_GOOD, C: FOR_GOOD + 1}
+    entries, changes = after(relayers_db, before, edits.ensure({}, NOW, permanent=[A]))
+    assert entries == {A: str(FOR_GOOD), C: str(FOR_GOOD + 1)}
+    assert list(changes.updated) == [A.encode()]
+    assert list(changes.removed) == [B.encode()]
+    assert not database.change(relayers_db.path, edits.ensure({}, NOW, permanent=[A]))
+
+
+def test_without_a_list_of_permanent_entries_they_stay(relayers_db):
+    entries, changes = after(relayers_db, {A: FOR_GOOD}, edits.ensure({B: None}, NOW))
+    assert entries == {A: str(FOR_GOOD), B: str(NOW)}
+    assert not changes.removed
+
+
+def test_a_purge_leaves_what_is_permanent(relayers_db):
+    entries, _changes = after(relayers_db, {A: FOR_GOOD, B: NOW}, edits.ensure({}, NOW, purge=True, permanent=[A]))
+    assert entries == {A: str(FOR_GOOD)}
+
+
+def test_an_entry_that_is_put_back_never_shortens_a_later_one(relayers_db):
+    backup = {A.encode(): b"%d" % NOW, B.encode(): b"%d" % NOW}
+    entries, _changes = after(relayers_db, {A: NOW + 5, C: NOW}, edits.restore(backup))
+    assert entries == {A: str(NOW + 5), B: str(NOW), C: str(NOW)}
+
+
+def test_a_database_that_is_put_back_exactly_has_nothing_else(relayers_db):
+    backup = {A.encode(): b"%d" % NOW, B.encode(): b"RELAY"}
+    entries, changes = after(relayers_db, {A: NOW + 5, C: NOW}, edits.restore(backup, exactly=True))
+    assert entries == {A: str(NOW), B: "RELAY"}
+    assert changes.count == 3
+    assert not database.change(relayers_db.path, edits.restore(backup, exactly=True))

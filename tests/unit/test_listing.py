@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import listing
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import LAST_TIMESTAMP, timestamp_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,18 @@ def test_many_entries_are_shown_as_each_is_alone_and_only_those_up_to_the_limit(
     assert shown == b"".join(listing.lines_of(key, value) for page in pages for key, value in page)
     shown = b"".join(listing.texts_of((tuple(zip(*page, strict=True)) for page in pages), limit))
     assert shown == b"".join(listing.lines_of(key, value) for page in pages for key, value in page if is_shown(value))
+
+
+def test_what_is_shown_is_read_again():
+    entries = {b"10.1.2.3": b"906502527", b"ipv6:2001:db8:0:0:0:0:0:5": b"RELAY"}
+    text = "".join(listing.text_of(listing.lines_of(key, value)) for key, value in entries.items())
+    assert listing.entries_in(text) == entries
+
+
+def test_comments_empty_lines_and_any_space_are_passed_over():
+    assert listing.entries_in("# a\n\n  10.1.2.3 \t 5  \r\n#b\n10.1.2.3 6") == {b"10.1.2.3": b"6"}
+
+
+def test_a_line_without_a_timestamp_is_named():
+    with pytest.raises(MalformedError, match="line 2 has an address and no timestamp"):
+        listing.entries_in("10.1.2.3 5\n10.1.2.4\n")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,14 +17,21 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_d
 # As restart_daemon() in sendmail does: on SIGHUP the program starts itself anew, under another process id.
 RESTARTING = """
 umask 022
-echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"
 trap '"$1" "$0" "$@" & exit' HUP
+echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"
 while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
 """
 # As it does with -bD: the process id stays.
 IN_THE_FOREGROUND = """
-echo $$ > "$2.new"; echo "sendmail -bD -C$4" >> "$2.new"; mv "$2.new" "$2"
 trap 'exec "$1" "$0" "$@"' HUP
+echo $$ > "$2.new"; echo "sendmail -bD -C$4" >> "$2.new"; mv "$2.new" "$2"
+while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
+"""
+# It does not start with a configuration that it does not like.
+PARTICULAR = """
+grep -q impossible "$4" && exit 78
+trap '"$1" "$0" "$@" & exit' HUP
+echo $$ > "$2.new"; echo "$1 $0 $* -C$4" >> "$2.new"; mv "$2.new" "$2"
 while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
 """
 DEAF = """
@@ -161,3 +169,51 @@ def test_a_daemon_that_does_not_come_back_is_told(start, monkeypatch):
     assert done == []
     assert "did not come back" in failure
     assert daemon.path in failure
+    assert "start it by hand" in failure
+
+
+@pytest.fixture
+def without_systemd(monkeypatch):
+    # Whoever runs these tests can be a service himself.
+    monkeypatch.setattr(sendmail_daemon, "_unit_of", lambda process_id: "")
+    monkeypatch.setattr(sendmail_daemon, "RESTART_SECONDS", 0.5)
+
+
+@pytest.mark.parametrize("script", [PARTICULAR, DEAF.replace("sendmail -bd", "$1 $0 $*")])
+def test_a_daemon_that_does_not_come_back_is_started_with_the_old_file(start, without_systemd, script):
+    daemon = start(script)
+    before, text = daemon.process_id(), Path(daemon.path).read_text()
+    Path(daemon.path).write_text(f"{text}impossible\n")
+
+    def restore(path):
+        Path(path).write_text(text)
+        return True
+
+    done, (failure,) = reload([daemon], restore)
+    assert done == []
+    assert daemon.process_id() not in (None, before)
+    assert f"{daemon.path}: the sendmail daemon {before} did not come back" in failure
+    assert "the old file is in place again, and it runs with that" in failure
+
+
+def test_a_daemon_that_does_not_start_with_the_old_file_either_is_told(start, without_systemd):
+    daemon = start(PARTICULAR)
+    Path(daemon.path).write_text("impossible\n")
+    _done, (failure,) = reload([daemon], lambda path: True)
+    assert daemon.process_id() is None
+    assert "start it by hand" in failure
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/sendmail.service\n", "sendmail.service"),
+        ("12:pids:/x\n1:name=systemd:/system.slice/system-sendmail.slice/sendmail@a.service\n", "sendmail@a.service"),
+        ("0::/system.slice/cron.service\n", ""),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", ""),
+        ("", ""),
+    ],
+)
+def test_only_a_unit_of_sendmail_is_restarted_for_it(monkeypatch, cgroup, unit):
+    monkeypatch.setattr(sendmail_daemon.text_file, "read", lambda path: cgroup.encode())
+    assert sendmail_daemon._unit_of(1) == unit

@@ -115,6 +115,10 @@ def _run(arguments: Sequence[str], table: str) -> int:
             status = max(status, work(path, call.lock_seconds))
         except RelayError as error:
             status = max(status, _complain(error))
+    if call.all and words[0] == "expire":
+        from . import last_expiry
+
+        last_expiry.note(status, int(time.time()))
     return status
 
 

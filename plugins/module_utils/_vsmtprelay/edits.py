@@ -10,11 +10,11 @@ be run more than once, on a newer copy of the file, so it keeps nothing from one
 
 from __future__ import annotations
 
-from .entries import old_before, timestamp_of, value_of
+from .entries import PERMANENT, old_before, timestamp_of, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Union
 
     from .hashfile import HashFile, NoEntries
@@ -101,13 +101,25 @@ def record(logins: Mapping[str, int]) -> Edit:
     return edit
 
 
-def ensure(wanted: Mapping[str, int | None], now: int, refresh_after: int | None = None, purge: bool = False) -> Edit:
+def ensure(
+    wanted: Mapping[str, int | None],
+    now: int,
+    refresh_after: int | None = None,
+    purge: bool = False,
+    permanent: Collection[str] | None = None,
+) -> Edit:
     """Return the edit that makes sure of the entries in ``wanted``: key → epoch seconds, or None for any time.
 
     A key without a timestamp that is not there is stamped ``now``. One that is there stays as it is, unless
     ``refresh_after`` (seconds) is given and it is older than that. An entry in the future is never brought forward.
     With ``purge`` every entry that is not named is removed.
+
+    ``permanent`` are the keys of all entries that are to have the stamp PERMANENT. Another one that has it is removed; what has
+    any other stamp was recorded, or put there by hand, and stays.
     """
+    kept = {key.encode() for key in permanent or ()}
+    named = kept.union(key.encode() for key in wanted)
+    stray = None if permanent is None else value_of(PERMANENT)
 
     def edit(entries: Entries) -> Changes:
         changes = Changes()
@@ -117,9 +129,32 @@ def ensure(wanted: Mapping[str, int | None], now: int, refresh_after: int | None
                 changes.put(entries, key, value_of(timestamp))
             elif _needs_renewal(entries.get(key), now, refresh_after):
                 changes.put(entries, key, value_of(now))
-        if purge:
-            named = {text.encode() for text in wanted}
-            for key in [key for key, unused in entries.items() if key not in named]:
+        for key in kept:
+            changes.put(entries, key, value_of(PERMANENT))
+        if purge or stray is not None:
+            items = entries.items()
+            for key in [key for key, value in items if (purge and key not in named) or (value == stray and key not in kept)]:
+                changes.remove(entries, key)
+        return changes
+
+    return edit
+
+
+def restore(values: Mapping[bytes, bytes], exactly: bool = False) -> Edit:
+    """Return the edit that puts entries back: key → value, both as they were stored.
+
+    An entry that is stamped later than the one of ``values`` stays, and so do those that are not named; with ``exactly`` the
+    database has nothing but ``values`` then.
+    """
+
+    def edit(entries: Entries) -> Changes:
+        changes = Changes()
+        for key, value in values.items():
+            before = entries.get(key)
+            if before is None or exactly or (timestamp_of(before) or 0) < (timestamp_of(value) or 0):
+                changes.replace(entries, key, before, value)
+        if exactly:
+            for key in [key for key, unused in entries.items() if key not in values]:
                 changes.remove(entries, key)
         return changes
 

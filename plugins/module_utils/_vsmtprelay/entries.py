@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from .errors import MalformedError
 
+SECONDS_OF_A_DAY = 86400
 # The last second of a year of four digits: 9999-12-31 23:59:59 UTC. No later one is taken, but shown where it is found.
 LAST_TIMESTAMP = 253402300799
 # The digits of that; the ruleset takes no longer number, and none with a leading zero, which arith would read as octal.
 LONGEST_NUMBER = 12
+# The stamp of entries that the inventory declares as permanent, which tells them from all others: 9999-12-31 00:00:00 UTC.
+PERMANENT = 253402214400
 
 
 def parse_timestamp(text: str) -> int:
@@ -29,6 +32,21 @@ def parse_timestamp(text: str) -> int:
             f"{text!r} is not a timestamp: write seconds since 1970-01-01 00:00:00 UTC, at most {LAST_TIMESTAMP}"
         )
     return seconds
+
+
+def parse_day(text: str) -> int:
+    """Return the epoch seconds of the last second, in UTC, of the day that ``text`` writes as YEAR-MONTH-DAY (ISO 8601).
+
+    Raises MalformedError for anything else.
+    """
+    # Not for all: the command vsmtprelay needs neither, and they take longer to import than it runs.
+    import calendar
+    import time
+
+    try:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%d")) + SECONDS_OF_A_DAY - 1
+    except ValueError:
+        raise MalformedError(f"{text!r} is not a day: write it as in 2027-01-31") from None
 
 
 def parse_minutes(text: str) -> int:

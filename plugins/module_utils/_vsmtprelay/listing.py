@@ -10,6 +10,7 @@ import itertools
 import time
 
 from .entries import timestamp_of, value_of
+from .errors import MalformedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,22 @@ def texts_of(pages: Iterable[tuple[Sequence[bytes], Sequence[bytes]]], limit: in
             for key, value in zip(keys, values):
                 if limit is None or ((timestamp := timestamp_of(value)) is not None and timestamp <= limit):
                     yield lines_of(key, value)
+
+
+def entries_in(text: str) -> dict[bytes, bytes]:
+    """Return the entries of such a text, or of any that makemap reads: key and value, as bytes. Later lines win.
+
+    Raises MalformedError for a line that has no value.
+    """
+    entries = {}
+    for number, line in enumerate(text.encode("utf-8", "surrogateescape").split(b"\n"), 1):
+        words = line.split(None, 1)
+        if not words or words[0].startswith(b"#"):
+            continue
+        if len(words) == 1:
+            raise MalformedError(f"line {number} has an address and no timestamp")
+        entries[words[0]] = words[1].strip()
+    return entries
 
 
 def _are_common(keys: Sequence[bytes], values: Sequence[bytes]) -> bool:

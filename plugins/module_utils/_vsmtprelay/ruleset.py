@@ -37,10 +37,13 @@ OPEN = """\
 # -o: without the file nobody is listed; -t: a file that cannot be read opens nothing, and keeps no local mail away. The
 # map stands twice because a process that opens it in the very moment in which a new file takes the place of the old one
 # fails, and remembers that (db_map_open() in map.c compares the two); the second opens what is there then.
-MAPS = """\
+FIRST_MAP = """\
 Kvsmtprelay_first hash -o -t {relayers_db}
-Kvsmtprelay_again hash -o -t {relayers_db}
-Kvsmtprelay_number regex -n -aNUMBER ^0.|[^0-9]|^.{{13}}
+"""
+MAPS = f"""\
+{FIRST_MAP}\
+Kvsmtprelay_again hash -o -t {{relayers_db}}
+Kvsmtprelay_number regex -n -aNUMBER ^0.|[^0-9]|^.{{{{13}}}}
 """
 
 # ${time} is no help: it is the time at which the session began, and after RSET or STARTTLS it is empty (settime() and
@@ -179,3 +182,8 @@ class Ruleset:
             relayers_db=self.relayers_db,
             seconds=self.window * 60,
         )
+
+
+def first_map(relayers_db: str) -> str:
+    """Return the line by which one can tell that a ruleset looks into the database at ``relayers_db``."""
+    return FIRST_MAP.format(relayers_db=relayers_db)

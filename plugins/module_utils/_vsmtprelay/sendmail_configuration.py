@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from .check_rcpt import Place, places
 from .errors import MalformedError
-from .ruleset import HOOKS
+from .ruleset import HOOKS, first_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ def without_ruleset(text: str, mc: bool) -> str:
         if block:
             text = block.taken_out()
     return text
+
+
+def has_ruleset_for(text: str, relayers_db: str) -> bool:
+    """Tell whether the ruleset is in ``text``, that of a sendmail.cf, and looks into ``relayers_db``."""
+    begins, ends = _line_starts(text, BEGIN), _line_starts(text, END)
+    return len(begins) == len(ends) == 1 and first_map(relayers_db) in text[begins[0] : ends[0]].replace("\r\n", "\n")
 
 
 class _Block:

@@ -7,7 +7,7 @@
 A daemon writes its process id and its command line into the file that the option PidFile names, after it has read its
 configuration. On SIGHUP it starts itself anew with the old command line, under another process id unless it runs in the
 foreground (-bD), and writes that file again (restart_daemon() and log_sendmail_pid() in sendmail's source). Sessions that are
-open go on.
+open go on. A daemon that does not come back is started as it was before, by its systemd unit or its command line.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 
 from . import text_file
-from .errors import BusyError, UnreadableError, UnwritableError
+from .errors import BusyError, RelayError, UnreadableError, UnwritableError
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
 DEFAULT_CONFIGURATION = "/etc/mail/sendmail.cf"
+SYSTEMCTL = "systemctl"
 RESTART_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class Daemon:
@@ -40,22 +42,16 @@ class Daemon:
             raise UnreadableError(f"{path}: no such file; check the path")
         self.path = path
         self.pid_file = _pid_file_in(content) or DEFAULT_PID_FILE
+        self._start: Sequence[str] = ()
 
     def process_id(self) -> int | None:
         """Return the process id of the daemon, or None if none runs with this configuration.
 
         Files that were copied can name the same PidFile; which of them the daemon serves says ``-C`` on its command line.
         """
-        lines = (text_file.read(self.pid_file) or b"").splitlines()
-        if not lines or not lines[0].strip().isdigit():
-            return None
-        process_id, command = int(lines[0]), os.fsdecode(lines[1]) if len(lines) > 1 else ""
-        try:
-            program = os.readlink(f"/proc/{process_id}/exe")
-        except OSError:
-            return None
+        process_id, command = self._noted()
         # A process id can be somebody else's by now.
-        if "sendmail" not in os.path.basename(program):
+        if process_id is None or "sendmail" not in os.path.basename(_program(process_id)):
             return None
         named = re.findall(r"\s-C\s*(\S+)", command)
         served = named[-1] if named else DEFAULT_CONFIGURATION
@@ -75,6 +71,7 @@ class Daemon:
         process_id, written = self.process_id(), self._written()
         if process_id is None:
             return None
+        self._start = _start_of(process_id, self._noted()[1].split())
         try:
             os.kill(process_id, signal.SIGHUP)
         except ProcessLookupError:
@@ -95,10 +92,38 @@ class Daemon:
         while self._written() == written or self.process_id() is None:
             if time.monotonic() > end:
                 raise BusyError(
-                    f"{self.path}: the sendmail daemon {process_id} did not come back within {RESTART_SECONDS:g} seconds "
-                    "after SIGHUP; look into the mail log"
+                    f"{self.path}: the sendmail daemon {process_id} did not come back within {RESTART_SECONDS:g} seconds"
                 )
             time.sleep(POLL_SECONDS)
+
+    def start_again(self) -> None:
+        """Start the daemon that was told and did not come back, in the way in which it was started; return once it is back.
+
+        Raises BusyError after RESTART_SECONDS, UnwritableError if it cannot be started.
+        """
+        process_id, written = self.process_id(), self._written()
+        if process_id is not None and self._start[0] != SYSTEMCTL:
+            os.kill(process_id, signal.SIGTERM)
+        try:
+            # It is to outlive the session of the caller.
+            subprocess.Popen(
+                self._start,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UnwritableError(f"{self._start[0]}: cannot be started: {error.strerror}") from None
+        self.wait_until_back((process_id or 0, written))
+
+    def _noted(self) -> tuple[int | None, str]:
+        """Return the process id and the command line that the PidFile tells."""
+        lines = (text_file.read(self.pid_file) or b"").splitlines()
+        if not lines or not lines[0].strip().isdigit():
+            return None, ""
+        return int(lines[0]), os.fsdecode(lines[1]) if len(lines) > 1 else ""
 
     def _written(self) -> int:
         """Return when the PidFile was written, in nanoseconds since the epoch, or 0 if there is none."""
@@ -120,11 +145,41 @@ def _pid_file_in(content: bytes) -> str:
     return ""
 
 
-def reload(daemons: Iterable[Daemon]) -> tuple[list[str], list[str]]:
+def _program(process_id: int) -> str:
+    """Return the path of the program that the process runs, or an empty string if there is no such process."""
+    try:
+        return os.readlink(f"/proc/{process_id}/exe")
+    except OSError:
+        return ""
+
+
+def _start_of(process_id: int, command: Sequence[str]) -> Sequence[str]:
+    """Return the command that starts the daemon with this process id and this command line."""
+    unit = _unit_of(process_id)
+    if unit:
+        return [SYSTEMCTL, "restart", unit]
+    program = command[0] if command and os.path.isabs(command[0]) else _program(process_id)
+    return [program, *command[1:]]
+
+
+def _unit_of(process_id: int) -> str:
+    """Return the systemd service of sendmail that the process belongs to (systemd.unit(5)), or an empty string."""
+    control_groups = os.fsdecode(text_file.read(f"/proc/{process_id}/cgroup") or b"")
+    # Started by hand, it belongs to whatever its starter belongs to.
+    units = re.findall(r"/([^/\n]*sendmail[^/\n]*[.]service)$", control_groups, re.MULTILINE)
+    return units[0] if units else ""
+
+
+def _nothing(_path: str) -> bool:
+    return False
+
+
+def reload(daemons: Iterable[Daemon], restore: Callable[[str], bool] = _nothing) -> tuple[list[str], list[str]]:
     """Have all ``daemons`` reread their configuration side by side, and wait for them.
 
     Return the paths of the configurations that were reread, and a message for each daemon that could not be told or did
-    not come back. Those that do not run are left alone.
+    not come back. Those that do not run are left alone. ``restore`` is called with the configuration of each that did not come
+    back; it puts the old file there and returns whether there is one, and the daemon is started with it.
     """
     told, done, failures = [], [], []
     for daemon in daemons:
@@ -140,5 +195,16 @@ def reload(daemons: Iterable[Daemon]) -> tuple[list[str], list[str]]:
             daemon.wait_until_back(before)
             done.append(daemon.path)
         except BusyError as error:
-            failures.append(str(error))
+            failures.append(f"{error} after SIGHUP; {_outcome(daemon, restore)}; look into the mail log")
     return done, failures
+
+
+def _outcome(daemon: Daemon, restore: Callable[[str], bool]) -> str:
+    """Restore the old configuration of a daemon that did not come back, and tell what became of it."""
+    try:
+        if not restore(daemon.path):
+            return "start it by hand"
+        daemon.start_again()
+    except RelayError as error:
+        return f"with the old file it does not come back either ({error}): start it by hand"
+    return "the old file is in place again, and it runs with that"
