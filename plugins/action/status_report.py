@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action of status_report: all of it is done on the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_page import page
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_plots import MissingLibraryError
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_table import table
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import attention
+
+ARGUMENTS = {
+    "hosts": {"type": "list", "elements": "dict", "required": True},
+    "report": {"type": "path"},
+    "json": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):
+    """Show the state of a fleet."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Print the table, and write the files that were asked for."""
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        # Through JSON, so that what is written is what was read.
+        fleet = {"made": int(time.time()), "hosts": json.loads(json.dumps(arguments["hosts"]))}
+        texts = {}
+        if arguments["json"]:
+            texts[arguments["json"]] = json.dumps(fleet, indent=2) + "\n"
+        if arguments["report"]:
+            try:
+                texts[arguments["report"]] = page(fleet)
+            except MissingLibraryError as error:
+                raise AnsibleActionFail(str(error)) from None
+        for line in ("", *table(fleet), ""):
+            Display().display(line)
+        for path, text in texts.items():
+            if not self._task.check_mode:
+                _write(os.path.abspath(path), text)
+        return {**result, "changed": bool(texts), "fleet": fleet, "attention": attention(fleet)}
+
+
+def _write(path, text):
+    """Put ``text`` in the place of the file at ``path``, as a whole or not at all."""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".status-")
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise AnsibleActionFail(f"{path}: cannot be written: {error.strerror}; check the directory") from None

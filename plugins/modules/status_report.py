@@ -1,0 +1,79 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: status_report
+short_description: Show the state of a fleet
+version_added: 0.1.0
+description:
+  - Prints a table of what M(vsmtp.relay.relay_status_info) found on many hosts, and what needs attention.
+  - Writes the same as JSON, and as one HTML page with plots, if asked to. The page loads nothing from anywhere.
+  - Runs on the controller. Use it with C(run_once).
+author:
+  - The vsmtp.relay authors (@vsmtp)
+requirements:
+  - Matplotlib on the controller, for O(report) only.
+options:
+  hosts:
+    description:
+      - For each host its name as V(host) and V(fault), why nothing is known about it.
+      - Where that is empty also V(recorder), V(expiry) and V(virtual_servers) as M(vsmtp.relay.relay_status_info) returns them, and V(drift),
+        a list of what the role would change there, or V(null).
+    type: list
+    elements: dict
+    required: true
+  report:
+    description: The HTML file to write on the controller.
+    type: path
+  json:
+    description: The JSON file to write on the controller.
+    type: path
+attributes:
+  check_mode:
+    description: Writes no file in C(check_mode).
+    support: full
+  diff_mode:
+    description: A report is not shown as a difference.
+    support: none
+  idempotent:
+    description: A report tells when it was made.
+    support: none
+  platform:
+    description: The systems on which it works.
+    platforms: posix
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See how it goes
+  vsmtp.relay.relay_status_info:
+  register: relay_status
+
+- name: Show it
+  vsmtp.relay.status_report:
+    hosts:
+      - host: "{{ inventory_hostname }}"
+        fault: ""
+        recorder: "{{ relay_status.recorder }}"
+        expiry: "{{ relay_status.expiry }}"
+        virtual_servers: "{{ relay_status.virtual_servers }}"
+        drift:
+"""
+
+RETURN = r"""
+fleet:
+  description: The time at which the report was made, in epoch seconds, as V(made), and V(hosts).
+  returned: always
+  type: dict
+  sample: {"made": 1790000000, "hosts": [{"host": "mail3", "fault": "unreachable"}]}
+attention:
+  description: What needs attention, a sentence for each thing.
+  returned: always
+  type: list
+  elements: str
+  sample: ["mail3: unreachable"]
+"""

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of a fleet in words: what needs attention, and how long ago something was.
+
+The fleet is a mapping: ``made`` in epoch seconds, and ``hosts``, each with ``host``, its name, and ``fault``, why nothing is
+known about it. Where that is empty there are ``recorder``, ``expiry`` and ``virtual_servers``, as the module relay_status_info
+returns them, and ``drift``: what the role would change there, or None if nobody looked.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+# Of what the role would change, so many are named.
+MOST_NAMED = 3
+REMEDIES = {
+    "missing": "has no ruleset for this server; run vsmtp.relay.site",
+    "not read yet": "has the ruleset, but the running sendmail has not read it; run vsmtp.relay.site",
+}
+
+
+def attention(fleet: Mapping[str, Any]) -> list[str]:
+    """Return what somebody should look after: a sentence for each thing, which names the host and the remedy."""
+    return [sentence for host in fleet["hosts"] for sentence in _of_host(host)]
+
+
+def summary(fleet: Mapping[str, Any]) -> str:
+    """Return how many hosts, virtual servers and entries there are."""
+    servers = [server for host in fleet["hosts"] for server in host.get("virtual_servers", [])]
+    entries = sum(server.get("entries", 0) for server in servers)
+    pinned = sum(server.get("pinned", 0) for server in servers)
+    counts = [_count(len(fleet["hosts"]), "host"), _count(len(servers), "virtual server")]
+    return f"{', '.join(counts)}, {entries:,} {'entry' if entries == 1 else 'entries'}, {pinned:,} of them in the future"
+
+
+def ago(seconds: float) -> str:
+    """Return ``seconds`` as people say them: in seconds, minutes, hours or days."""
+    for size, unit, most in ((1, "s", 60), (60, "min", 60), (3600, "h", 48)):
+        if seconds < size * most:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds // 86400)} d"
+
+
+def expiry_of(host: Mapping[str, Any], made: int) -> str:
+    """Return how the nightly expiry of a host is, in a word or two."""
+    expiry = host["expiry"]
+    if expiry["late"]:
+        return "late"
+    if expiry["last"] is None:
+        return "not yet"
+    return f"status {expiry['status']}" if expiry["status"] else f"{ago(made - expiry['last'])} ago"
+
+
+def drift_of(host: Mapping[str, Any]) -> str:
+    """Return in a word how much the role would change on a host."""
+    drift = host["drift"]
+    return "not looked at" if drift is None else str(len(drift)) if drift else "none"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without characters that a terminal would obey."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(text))
+
+
+def _of_host(host: Mapping[str, Any]) -> Iterator[str]:
+    name = host["host"]
+    if host["fault"]:
+        yield f"{name}: {host['fault']}"
+        return
+    if host["recorder"] == "down":
+        yield f"{name}: the login recorder is down; look into journalctl --unit=vsmtprelay-recorder"
+    expiry = host["expiry"]
+    if expiry["late"]:
+        yield f"{name}: last night's expiry did not run; look whether cron does"
+    elif expiry["status"]:
+        yield f"{name}: the last expiry ended with status {expiry['status']}; run vsmtprelay --all verify there"
+    if host["drift"]:
+        yield f"{name}: differs from what the role would install: {_some(host['drift'])}; run vsmtp.relay.site"
+    for server in host["virtual_servers"]:
+        if server["fault"]:
+            yield f"{name}: {server['name']}: {server['fault']}"
+        elif server["ruleset"] in REMEDIES:
+            yield f"{name}: {server['name']}: {server['sendmail_cf']} {REMEDIES[server['ruleset']]}"
+
+
+def _some(things: Sequence[str]) -> str:
+    named = ", ".join(things[:MOST_NAMED])
+    return named if len(things) <= MOST_NAMED else f"{named} and {len(things) - MOST_NAMED} more"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
