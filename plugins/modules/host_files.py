@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_files
-short_description: Install or remove many small files at once
+short_description: Install or remove many small files at once, and the units that read them
 version_added: 0.1.0
 description:
   - Makes sure of the content, the owner and the mode of a list of files, in one task and one connection.
+  - Makes sure that systemd units run, and have read those files as they are.
   - The role uses it for all that it installs, so that a host on which nothing has to be done is done quickly.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -28,8 +29,12 @@ options:
         type: path
         required: true
       content:
-        description: The whole text. Required if the file is to be there.
+        description: The whole text. Required if the file is to be there, unless O(files[].secret=true).
         type: str
+      secret:
+        description: Whether it holds the secret of the login recorder. It is made on the target unless it is there, and is never shown.
+        type: bool
+        default: false
       mode:
         description: Permissions, as an octal number in quotes.
         type: str
@@ -67,6 +72,38 @@ options:
     type: list
     elements: path
     default: []
+  units:
+    description:
+      - systemd units that go with the files, in this order. They are brought to what they have to be after the files, if none of these failed.
+      - Those that read a file that changed since they last read it are restarted or reloaded. What each has read is remembered on the target,
+        so a run that was cut off before is completed by the next one.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Its name with its type, such as C(dovecot.service).
+        type: str
+        required: true
+      content:
+        description:
+          - The text of the unit, for a unit of one's own. It is enabled and runs.
+          - Without it the unit is the host's. It is only told to reload, or restarted if it cannot, and only if it is running.
+        type: str
+      reads:
+        description: Files that it reads when it starts. A directory stands for the files in it. A file that is not there is one without content.
+        type: list
+        elements: path
+        default: []
+      state:
+        description: With V(absent) a unit of one's own is stopped, disabled and removed. One of the host's reloads if it has to.
+        type: str
+        choices: [present, absent]
+        default: present
+  memory:
+    description: The file on the target that tells what each unit has read.
+    type: path
+    default: /var/lib/vsmtprelay/units
 """
 
 EXAMPLES = r"""
@@ -78,6 +115,16 @@ EXAMPLES = r"""
       - path: /etc/vsmtprelay/private
         content: "Only root reads this.\n"
         mode: '0600'
+
+- name: Have Dovecot read a file of its own
+  vsmtp.relay.host_files:
+    files:
+      - path: /etc/dovecot/conf.d/95-example.conf
+        content: "mail_debug = yes\n"
+        validate: [doveconf, -c, "%s", -n]
+    units:
+      - name: dovecot.service
+        reads: [/etc/dovecot/conf.d/95-example.conf]
 """
 
 RETURN = r"""
@@ -87,6 +134,12 @@ changed_files:
   type: list
   elements: str
   sample: [/etc/vsmtprelay/note]
+actions:
+  description: What was done with units, or in check mode would be done, in order.
+  returned: always
+  type: list
+  elements: str
+  sample: [enable vsmtprelay-recorder.service, restart vsmtprelay-recorder.service]
 """
 
 import os
@@ -100,12 +153,15 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     finish,
     for_each,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._units import OPTIONS, ensure_units
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recorder_key, text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 
 def install_file(module, item, diff):
     """Make sure of one file; return whether it had to change."""
+    if item["secret"]:
+        return ensure_secret(item["path"], module.check_mode)
     if item["content"] is None:
         raise MalformedError(f"{item['path']}: no content given")
 
@@ -118,6 +174,15 @@ def install_file(module, item, diff):
 
     attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
     return ensure_file(item["path"], item["content"].encode(), attributes, module.check_mode, diff, check)
+
+
+def ensure_secret(path, check_mode):
+    """Make sure that there is a secret at ``path``; return whether there was none."""
+    if os.path.exists(path):
+        return False
+    if not check_mode:
+        recorder_key.create(path)
+    return True
 
 
 def surplus_files(directories, named):
@@ -138,6 +203,7 @@ def main():
                 options=dict(
                     path=dict(type="path", required=True),
                     content=dict(type="str"),
+                    secret=dict(type="bool", default=False, no_log=False),
                     mode=dict(type="str", default="0644"),
                     owner=dict(type="str", default="root"),
                     group=dict(type="str", default="root"),
@@ -148,10 +214,13 @@ def main():
             state=dict(type="str", choices=["present", "absent"], default="present"),
             exact_directories=dict(type="list", elements="path", default=[]),
             remove_directories=dict(type="list", elements="path", default=[]),
+            units=dict(type="list", elements="dict", default=[], options=OPTIONS),
+            memory=dict(type="path", default="/var/lib/vsmtprelay/units"),
         ),
         supports_check_mode=True,
     )
-    parameters, diff = module.params, []
+    module.run_command_environ_update = dict(LC_ALL="C")
+    parameters, diff, actions = module.params, [], []
 
     def work(item):
         if (item["state"] or parameters["state"]) == "absent":
@@ -171,7 +240,10 @@ def main():
                     shutil.rmtree(directory)
                 except OSError as error:
                     failures.append(f"{directory}: cannot be removed: {error}")
-    finish(module, bool(changed_files), failures, diff, changed_files=changed_files)
+    if not failures and parameters["units"]:
+        actions, failures, unit_diff = ensure_units(module, parameters["units"], parameters["memory"])
+        diff += unit_diff
+    finish(module, bool(changed_files or actions), failures, diff, changed_files=changed_files, actions=actions)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,20 @@ def test_symbolic_links_are_followed(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
+def test_what_a_killed_writer_left_is_gone_with_the_next_write(tmp_path):
+    (tmp_path / ".file.vsmtprelay").write_bytes(b"half of it")
+    text_file.replace(str(tmp_path / "file"), b"all of it", MINE)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / ".file.vsmtprelay").symlink_to(tmp_path / "precious")
+    text_file.replace(str(tmp_path / "file"), b"new", MINE)
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
 def test_a_missing_directory_is_unwritable(tmp_path):
     with pytest.raises(UnwritableError, match="the old file is untouched"):
         text_file.replace(str(tmp_path / "missing" / "file"), b"", MINE)

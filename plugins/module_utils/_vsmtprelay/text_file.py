@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
-import tempfile
 
 from .errors import MalformedError, UnreadableError, UnwritableError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+# How often somebody else may put something under the name of the temporary file meanwhile.
+ATTEMPTS = 10
 OCTAL_DIGITS = frozenset("01234567")
 
 
@@ -75,14 +77,16 @@ def read(path: str) -> bytes | None:
 def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None = None) -> None:
     """Put ``content`` in the place of the file at ``path``, through a temporary file beside it, flushed to the disk.
 
+    That one always has the same name, so what a killed writer left is gone with the next write.
     ``check`` is called with the path of the temporary file; what it raises keeps the old file in place. Symbolic links
     are followed. Raises UnwritableError if the directory or the disk does not take the file.
     """
     path = os.path.realpath(path)
     directory, name = os.path.split(path)
-    temporary = None
+    reserved, temporary = os.path.join(directory, f".{name}.vsmtprelay"), ""
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=directory)
+        descriptor = _create_anew(reserved)
+        temporary = reserved
         with open(descriptor, "wb") as file:
             file.write(content)
             os.fchown(descriptor, attributes.uid, attributes.gid)
@@ -92,14 +96,25 @@ def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[
         if check is not None:
             check(temporary)
         os.rename(temporary, path)
-        temporary = None
+        temporary = ""
     except OSError as error:
         raise UnwritableError(
             f"{path}: cannot be written: {error.strerror}, the old file is untouched; check the directory and the disk"
         ) from None
     finally:
-        if temporary is not None:
+        if temporary:
             os.unlink(temporary)
+
+
+def _create_anew(path: str) -> int:
+    """Return the descriptor of a new file that only its owner can read; whatever had that name is gone. Raises OSError."""
+    for _attempt in range(ATTEMPTS):
+        try:
+            # Whoever owns the directory can put a link there.
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            os.unlink(path)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def create_directory(path: str) -> None:

@@ -1,104 +1,42 @@
-#!/usr/bin/python
 # Copyright (c) 2026 The vsmtp.relay authors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""systemd units that run and have read their files. Private to the collection."""
+
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: host_units
-short_description: Make sure that systemd units run and have read their files
-version_added: 0.1.0
-description:
-  - Installs units of one's own, enables and starts them, and restarts them when a file changed that they read when they start.
-  - Has units of the host, such as a mail server's, reload when such a file changed.
-  - What each unit has read is remembered on the target, so a run that was cut off before a restart is completed by the next one.
-  - The units are taken in the order of the list.
-author:
-  - The vsmtp.relay authors (@vsmtp)
-requirements:
-  - systemd on the target.
-extends_documentation_fragment:
-  - vsmtp.relay.attributes
-options:
-  units:
-    description: The units.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Its name with its type, such as C(dovecot.service).
-        type: str
-        required: true
-      content:
-        description:
-          - The text of the unit, for a unit of one's own. It is enabled and runs.
-          - Without it the unit is the host's. It is only told to reload, or restarted if it cannot, and only if it is running.
-        type: str
-      reads:
-        description: Files that it reads when it starts. A directory stands for the files in it. A file that is not there is one without content.
-        type: list
-        elements: path
-        default: []
-      state:
-        description: With V(absent) a unit of one's own is stopped, disabled and removed. One of the host's reloads if it has to.
-        type: str
-        choices: [present, absent]
-        default: present
-  memory:
-    description: The file on the target that tells what each unit has read.
-    type: path
-    default: /var/lib/vsmtprelay/units
-"""
-
-EXAMPLES = r"""
-- name: Have Dovecot read its new file
-  vsmtp.relay.host_units:
-    units:
-      - name: dovecot.service
-        reads: [/etc/dovecot/conf.d/95-vsmtprelay.conf]
-"""
-
-RETURN = r"""
-actions:
-  description: What was done, or in check mode would be done, in order.
-  returned: always
-  type: list
-  elements: str
-  sample: [enable vsmtprelay-recorder.service, restart vsmtprelay-recorder.service]
-"""
 
 import hashlib
 import json
 import os
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
-    ensure_file,
-    ensure_no_file,
-    finish,
-    for_each,
-)
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ._modules import ensure_file, ensure_no_file, for_each
+from ._vsmtprelay import text_file
+from ._vsmtprelay.errors import RelayError
 
 DIRECTORY = "/etc/systemd/system"
 PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
 READABLE = text_file.Attributes(uid=0, gid=0, mode=0o644)
+# Of one unit, as the modules take it.
+OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "content": {"type": "str"},
+    "reads": {"type": "list", "elements": "path", "default": []},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
 
 
 class SystemctlError(RelayError):
     """A unit did not do what it was told."""
 
 
-class Units:
-    """The units of this host, as one call of the module finds and leaves them."""
+class _Units:
+    """The units of this host, as one call of a module finds and leaves them."""
 
-    def __init__(self, module):
+    def __init__(self, module, memory):
+        """``memory`` is the path of the file on the target that tells what each unit has read."""
         self._module = module
-        self._memory = module.params["memory"]
+        self._memory = memory
         self._read_before = self._remembered()
         self.read = dict(self._read_before)
         self._installed = set()
@@ -106,7 +44,7 @@ class Units:
         self.diff = []
 
     def install(self, item):
-        """Put the file of a unit of one's own in its place. A socket cannot start before there is its service. Raises RelayError."""
+        """Put the file of a unit of one's own there: a socket cannot start before there is its service. Raises RelayError."""
         if item["content"] is not None and item["state"] == "present":
             path = os.path.join(DIRECTORY, item["name"])
             if ensure_file(path, item["content"].encode(), READABLE, self._module.check_mode, self.diff):
@@ -201,6 +139,17 @@ class Units:
         self._read_before = dict(self.read)
 
 
+def ensure_units(module, items, memory):
+    """Bring the units of ``items`` to what they have to be, each as OPTIONS has it, in this order.
+
+    Returns what was done, messages for what failed, and the differences.
+    """
+    units = _Units(module, memory)
+    failures = for_each(items, units.install)[1]
+    failures += for_each(items, units.ensure)[1]
+    return units.actions, failures, units.diff
+
+
 def _files_of(paths):
     for path in paths:
         if os.path.isdir(path):
@@ -208,32 +157,3 @@ def _files_of(paths):
             yield from (os.path.join(path, name) for name in names)
         else:
             yield path
-
-
-def main():
-    module = AnsibleModule(
-        argument_spec=dict(
-            units=dict(
-                type="list",
-                elements="dict",
-                required=True,
-                options=dict(
-                    name=dict(type="str", required=True),
-                    content=dict(type="str"),
-                    reads=dict(type="list", elements="path", default=[]),
-                    state=dict(type="str", choices=["present", "absent"], default="present"),
-                ),
-            ),
-            memory=dict(type="path", default="/var/lib/vsmtprelay/units"),
-        ),
-        supports_check_mode=True,
-    )
-    module.run_command_environ_update = dict(LC_ALL="C")
-    units = Units(module)
-    failures = for_each(module.params["units"], units.install)[1]
-    failures += for_each(module.params["units"], units.ensure)[1]
-    finish(module, bool(units.actions), failures, units.diff, actions=units.actions)
-
-
-if __name__ == "__main__":
-    main()
