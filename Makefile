@@ -66,6 +66,11 @@ molecule: $(VENV)/ready collection
 	molecule destroy --all
 	$(GUESTS) controller -- molecule test --all
 
+# What the documentation shows is run, and its site is built.
+.PHONY: documentation
+documentation: $(VENV)/ready collection
+	pytest tests/documentation
+
 .PHONY: bench
 bench: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m bench $(BENCH_OPTIONS)
