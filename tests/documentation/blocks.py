@@ -48,7 +48,8 @@ class Plugin:
 def pages() -> list[Path]:
     """Return the pages, the front door first."""
     front_door = CHECKOUT / FRONT_DOOR
-    return [front_door, *sorted({*CHECKOUT.glob("*.md")} - {front_door}), *sorted((CHECKOUT / "docs").rglob("*.md"))]
+    others = {*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")} - {front_door, *(CHECKOUT / "docs" / "site").glob("*")}
+    return [front_door, *sorted(others)]
 
 
 def blocks_of(page: Path) -> list[Block]:

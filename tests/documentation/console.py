@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blocks in the language ``console``: commands behind their prompts, and what they print.
 
-``$`` is the prompt of the machine that Ansible runs on, ``#`` that of root on the mail host ``mail1``, and ``[mail2]#`` that of
-root on another one. Lines without a prompt are what the command before them prints. There an ellipsis, ``…``, stands for
-whatever comes, and one alone on its line for any number of lines; times may be any times.
+``$`` is the prompt of the machine that Ansible runs on, ``root@mail1:~#`` that of root on a mail host. Lines without a prompt
+are what the command before them prints. There an ellipsis, ``…``, stands for whatever comes, and one alone on its line for any
+number of lines. Times and ages may be others, and columns may be wider.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 CONTROLLER = "controller"
-FIRST_HOST = "mail1"
-PROMPT = re.compile(r"(?:(?P<controller>\$)|(?:\[(?P<host>\w+)\])?#) (?P<command>.*)")
+PROMPT = re.compile(r"(?:\$|root@(?P<host>\w+):~#) (?P<command>.*)")
 # What differs from run to run, and what it may be.
 VARIES = {
     "stamp": r"\b1\d{9}\b",
     "date": r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b",
+    "age": r"\b\d+ (?:s|min|h|d)\b",
     "ellipsis": "…",
+    "space": " {2,}",
+    "rule": "-{3,}",
 }
-MAY_BE = {**VARIES, "ellipsis": ".*"}
+MAY_BE = {**VARIES, "ellipsis": ".*", "space": " +"}
 VARYING = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in VARIES.items()))
 
 
@@ -39,7 +41,7 @@ class Command:
 
 
 def commands(text: str) -> Iterator[Command]:
-    """Yield the commands of a block. Raises ValueError if it begins with no prompt, or holds none."""
+    """Yield the commands of a block. Raises ValueError if it begins with no prompt or is empty."""
     command: Command | None = None
     for line in text.splitlines():
         if command is not None and command.text.endswith("\\"):
@@ -47,9 +49,9 @@ def commands(text: str) -> Iterator[Command]:
         elif prompt := PROMPT.fullmatch(line):
             if command is not None:
                 yield command
-            command = Command(CONTROLLER if prompt["controller"] else prompt["host"] or FIRST_HOST, prompt["command"])
+            command = Command(prompt["host"] or CONTROLLER, prompt["command"])
         elif command is None:
-            raise ValueError(f"no prompt before {line!r}: $ on the machine that Ansible runs on, # on a mail host")
+            raise ValueError(f"no prompt before {line!r}: $ on the machine that Ansible runs on, root@mail1:~# on a mail host")
         else:
             command.output.append(line)
     if command is None:

@@ -55,13 +55,12 @@ def _rule_of_yaml(block: Block) -> Rule:
 
 
 def inventory(bed: Bed, block: Block) -> None:
-    """The inventory of the front page is used by all pages; another one is tried in check mode."""
+    """The inventory of the front page is what its commands, and those of all pages, work with; another one is tried."""
     check_variables(block, _variables_in(yaml.safe_load(block.text)))
-    if block.text == (bed.directory / "inventory").read_text(encoding="utf-8"):
-        bed.set_up()
-        return
-    bed.write("other_inventory", block.text)
-    _expect_success(bed, block, "ansible-playbook -i other_inventory vsmtp.relay.site --check")
+    bed.set_up(block.page)
+    if block.text != (bed.directory / "inventory").read_text(encoding="utf-8"):
+        bed.write("other_inventory", block.text)
+        _expect_success(bed, block, "ansible-playbook -i other_inventory vsmtp.relay.site --check")
 
 
 def variables(bed: Bed, block: Block) -> None:
@@ -69,25 +68,25 @@ def variables(bed: Bed, block: Block) -> None:
     content = yaml.safe_load(block.text)
     check_variables(block, content)
     servers = content.get(f"{ROLE}virtual_servers", [])
-    bed.make_roots("mail1", [server["root"] for server in servers if "root" in server])
+    bed.make_roots("mail2", [server["root"] for server in servers if "root" in server])
     bed.write("variables.yml", block.text)
-    bed.set_up()
+    bed.set_up(block.page)
     output = _expect_success(
-        bed, block, "ansible-playbook -i inventory vsmtp.relay.site --limit mail1.example.org --check --diff -e @variables.yml"
+        bed, block, "ansible-playbook -i inventory vsmtp.relay.site --limit mail2.example.org --check --diff -e @variables.yml"
     )
     bed.shown[block.page] = bed.shown.get(block.page, "") + output
 
 
 def playbook(bed: Bed, block: Block) -> None:
     """A playbook is run."""
-    bed.set_up()
+    bed.set_up(block.page)
     bed.write("playbook.yml", block.text)
     _expect_success(bed, block, "ansible-playbook -i inventory playbook.yml")
 
 
 def tasks(bed: Bed, block: Block) -> None:
     """Tasks are run in a play over one host."""
-    bed.set_up()
+    bed.set_up(block.page)
     play = [{"hosts": "mail1.example.org", "gather_facts": False, "tasks": yaml.safe_load(block.text)}]
     bed.write("playbook.yml", yaml.safe_dump(play))
     _expect_success(bed, block, "ansible-playbook -i inventory playbook.yml")
@@ -122,7 +121,7 @@ def _expect_success(bed: Bed, block: Block, command: str) -> str:
 
 def console(bed: Bed, block: Block) -> None:
     """Commands are run where they are typed, and have to print what the page shows."""
-    bed.set_up()
+    bed.set_up(block.page)
     bed.run_console(block)
 
 

@@ -45,10 +45,10 @@ def test_a_block_that_is_only_indented_is_found(tmp_path, monkeypatch):
 
 
 def test_a_console_block_is_commands_where_they_are_typed_and_what_they_print():
-    block = "$ ansible --version\n# vsmtprelay \\\n  dump\none\ntwo\n[mail2]# true\n"
+    block = "$ ansible --version\nroot@mail1:~# vsmtprelay \\\n  dump\n# one\ntwo\nroot@mail2:~# true\n"
     assert list(commands(block)) == [
         Command("controller", "ansible --version"),
-        Command("mail1", "vsmtprelay \\\n  dump", ["one", "two"]),
+        Command("mail1", "vsmtprelay \\\n  dump", ["# one", "two"]),
         Command("mail2", "true"),
     ]
 
@@ -72,6 +72,8 @@ def test_a_console_block_without_a_prompt_is_refused(text):
         (["192.0.2.1 1790000000"], "192.0.2.9 1812345678\n", False),
         (["# timestamp (UTC): Sun Nov 22 12:26:02 2026"], "# timestamp (UTC): Mon Dec  7 01:02:03 2026\n", True),
         (["ok=… changed=0"], "ok=12 changed=0\n", True),
+        (["host   12 min  live", "-----  ------  ----"], "host  3 h  live\n---  ---  ---\n", True),
+        (["host   12 min  live"], "host  3 h  dead\n", False),
         (["ok=… changed=0"], "ok=12 changed=1\n", False),
     ],
 )
