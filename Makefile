@@ -67,9 +67,15 @@ molecule: $(VENV)/ready collection
 	$(GUESTS) controller -- molecule test --all
 
 # What the documentation shows is run, and its site is built.
-.PHONY: documentation
+.PHONY: documentation docs-site drawings
 documentation: $(VENV)/ready collection
 	pytest tests/documentation
+
+docs-site: $(VENV)/ready collection
+	@PYTHONPATH=tests python -m documentation.site $(BUILD)/site
+
+drawings: $(VENV)/ready
+	@PYTHONPATH=tests python -m documentation.drawings
 
 .PHONY: bench
 bench: $(VENV)/ready collection

@@ -48,7 +48,10 @@ class Plugin:
 def pages() -> list[Path]:
     """Return the pages, the front door first."""
     front_door = CHECKOUT / FRONT_DOOR
-    others = {*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")} - {front_door, *(CHECKOUT / "docs" / "site").glob("*")}
+    others = {*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")} - {
+        front_door,
+        *(CHECKOUT / "docs" / "site").glob("*"),
+    }
     return [front_door, *sorted(others)]
 
 
