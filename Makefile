@@ -68,7 +68,7 @@ molecule: $(VENV)/ready collection
 
 # What the documentation shows is run, and its site is built.
 .PHONY: documentation docs-site drawings
-documentation: $(VENV)/ready collection
+documentation: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/documentation
 
 docs-site: $(VENV)/ready collection

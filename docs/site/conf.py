@@ -72,8 +72,8 @@ def with_links(text, folder):
 
 
 def target(path):
-    """Return where a link to a file of the repository leads on the site."""
-    path = path.resolve().relative_to(CHECKOUT)
+    """Return where a link to a file of the repository leads on the site. Raises FileNotFoundError."""
+    path = path.resolve(strict=True).relative_to(CHECKOUT)
     if str(path) == "README.md":
         return "index.md"
     if path.parent.name == "docs" and (SITE / path.name).exists():
