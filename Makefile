@@ -68,6 +68,8 @@ molecule: $(VENV)/ready collection
 
 # What the documentation shows is run, and its site is built.
 .PHONY: documentation docs-site drawings
+test: documentation
+
 documentation: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/documentation
 

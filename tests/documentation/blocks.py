@@ -66,6 +66,20 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
+def examples_of_roles() -> list[Block]:
+    """Return the examples that the argument specifications of the roles have."""
+    found = []
+    for file in sorted((CHECKOUT / "roles").glob("*/meta/argument_specs.yml")):
+        for name, entry in yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"].items():
+            found.append(Block(f"{file.relative_to(CHECKOUT)} ({name})", 0, "yaml", entry.get("examples", "")))
+    return found
+
+
+def all_blocks() -> list[Block]:
+    """Return all that is run one by one: the blocks of the pages, and the examples of the roles."""
+    return [*(block for page in pages() for block in blocks_of(page)), *examples_of_roles()]
+
+
 def plugins() -> list[Plugin]:
     """Return all modules and filters of the collection."""
     files = sorted(file for kind in ("modules", "filter") for file in (CHECKOUT / "plugins" / kind).glob("[!_]*.py"))

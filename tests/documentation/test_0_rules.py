@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from .blocks import Block, blocks_of, pages
+from .blocks import Block, all_blocks, blocks_of
 from .console import Command, commands
 from .rules import NoRule, rule_of
 from .substitutions import SUBSTITUTIONS, substituted
 
-BLOCKS = [block for page in pages() for block in blocks_of(page)]
+BLOCKS = all_blocks()
+
+
+def test_the_pages_and_the_role_have_blocks():
+    assert len({block.page for block in BLOCKS}) > 8
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
