@@ -20,12 +20,16 @@ FRONT_DOOR = "README.md"
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: ``page`` is the file below the checkout, ``language`` what stands behind its fence."""
+    """A block of code: ``page`` is the file below the checkout, ``language`` what stands behind its fence.
+
+    ``section`` is the heading of the second level above it.
+    """
 
     page: str
     line: int
     language: str
     text: str
+    section: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line} {self.language or 'without a language'}"
@@ -59,11 +63,13 @@ def blocks_of(page: Path) -> list[Block]:
     """Return the blocks of a page, those that are only indented as well."""
     tokens = MarkdownIt("commonmark").parse(page.read_text(encoding="utf-8"))
     name = str(page.relative_to(CHECKOUT))
-    return [
-        Block(name, token.map[0] + 1, token.info.strip(), token.content)
-        for token in tokens
-        if token.type in {"fence", "code_block"} and token.map
-    ]
+    found, section = [], ""
+    for number, token in enumerate(tokens):
+        if token.type == "heading_open" and token.tag == "h2":
+            section = tokens[number + 1].content
+        elif token.type in {"fence", "code_block"} and token.map:
+            found.append(Block(name, token.map[0] + 1, token.info.strip(), token.content, section))
+    return found
 
 
 def examples_of_roles() -> list[Block]:

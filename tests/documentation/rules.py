@@ -22,6 +22,8 @@ class NoRule(AssertionError):
 
 def rule_of(block: Block) -> Rule:
     """Return what runs a block. Raises NoRule."""
+    if block.page in PAGES_WITH_A_TEST:
+        return by_a_test_of_its_own
     if block.language == "yaml":
         return _rule_of_yaml(block)
     if block.language == "text":
@@ -190,6 +192,15 @@ def demonstration(bed: Bed, block: Block) -> None:
         raise Failed(f"{block}: the demonstration has no step {missing}")
 
 
+def by_a_test_of_its_own(bed: Bed, block: Block) -> None:
+    """The page is one long story, for which a host has to be what it was before: a test goes through it, section by section."""
+    test = PAGES_WITH_A_TEST[block.page]
+    if f'"{block.section}"' not in (CHECKOUT / test).read_text(encoding="utf-8"):
+        raise Failed(f"{block}: {test} does not go through the section {block.section!r}")
+
+
+# Each of them takes the commands from the page, and knows its sections by their headings.
+PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/integration/test_12_migrating.py"}
 LANGUAGES: dict[str, Rule] = {"console": console, "ini": systemd_unit, "m4": sendmail_mc}
 # By page, and what they begin with.
 TEXTS: dict[tuple[str, str], Rule] = {
