@@ -199,9 +199,17 @@ def by_a_test_of_its_own(bed: Bed, block: Block) -> None:
         raise Failed(f"{block}: {test} does not go through the section {block.section!r}")
 
 
+def ansible_configuration(bed: Bed, block: Block) -> None:
+    """Settings of Ansible: it knows each of them, and the role runs with them."""
+    bed.set_up(block.page)
+    settings = f"ANSIBLE_CONFIG={bed.write('settings.cfg', block.text)}"
+    _expect_success(bed, block, f"{settings} ansible-config validate --format ini --type all")
+    _expect_success(bed, block, f"{settings} ansible-playbook -i inventory vsmtp.relay.site --check")
+
+
 # Each of them takes the commands from the page, and knows its sections by their headings.
 PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/integration/test_12_migrating.py"}
-LANGUAGES: dict[str, Rule] = {"console": console, "ini": systemd_unit, "m4": sendmail_mc}
+LANGUAGES: dict[str, Rule] = {"console": console, "cfg": ansible_configuration, "ini": systemd_unit, "m4": sendmail_mc}
 # By page, and what they begin with.
 TEXTS: dict[tuple[str, str], Rule] = {
     ("docs/other_servers.md", "# BEGIN vsmtp.relay"): added_by_role,
