@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hash file itself: keys and values through libdb. Nothing else in the package knows Berkeley DB.
+"""The hash file itself: keys and values through libdb. Nothing else in the package writes Berkeley DB.
 
 libdb only ever opens a copy, through the file descriptor that holds it: to open the live file and close it again would
 drop the record locks that this process holds on it (fcntl(2)), and a writer killed half-way leaves a corrupt file.
