@@ -79,10 +79,6 @@ missing_packages:
   returned: always
   type: list
   elements: str
-packages_interrupted:
-  description: Whether packages are missing and the package manager was cut off in the middle of its work, so that it has to finish that first.
-  returned: always
-  type: bool
 files:
   description: Those of O(files) that are there.
   returned: always
@@ -151,12 +147,6 @@ def missing_packages(module, packages):
     return [package for package in packages if package not in installed]
 
 
-def interrupted(module):
-    """Tell whether dpkg was cut off: then apt-get refuses to work until ``dpkg --configure -a`` has run."""
-    dpkg = module.get_bin_path("dpkg")
-    return bool(dpkg) and bool(os.listdir("/var/lib/dpkg/updates") or module.run_command([dpkg, "--audit"])[1].strip())
-
-
 def pam(files, helper):
     """Return which of ``files`` do not exist or have no line for the account phase, and which of all run ``helper``."""
     present = [path for path in files if os.path.isfile(path)]
@@ -197,14 +187,12 @@ def main():
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     module.run_command_environ_update = dict(LC_ALL="C")
-    missing = missing_packages(module, module.params["packages"])
     module.exit_json(
         changed=False,
         is_root=os.geteuid() == 0,
         sendmail=sendmail(module),
         dovecot=dovecot(module),
-        missing_packages=missing,
-        packages_interrupted=bool(missing) and interrupted(module),
+        missing_packages=missing_packages(module, module.params["packages"]),
         files=[path for path in module.params["files"] if os.path.lexists(path)],
         pam=pam(module.params["pam_files"], module.params["pam_helper"]),
     )

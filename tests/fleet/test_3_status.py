@@ -81,7 +81,9 @@ def test_every_virtual_server_has_a_row_on_the_terminal_and_on_the_page(sound, f
     first = next(number for number, line in enumerate(lines) if line.startswith("host "))
     rows = [line.split() for line in lines[first + 2 : lines.index("", first)]]
     assert len(rows) == len(fleet.everywhere())
-    assert [row[0] for row in rows if row[0] in fleet.hosts] == list(fleet.hosts)
+    # In the order of the inventory.
+    assert [row[0] for row in rows if row[0] in fleet.hosts] == list(sound.hosts)
+    assert set(sound.hosts) == set(fleet.hosts)
     assert sound.page.count('<th scope="row">') == len(fleet.everywhere())
     assert sound.page.count("<svg") == 2
 
