@@ -25,8 +25,8 @@ ANSWER_SECONDS = 0.2
 # How long one write may wait for makemap before the failure is told and the write is tried anew.
 LOCK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-# Each database that somebody holds locked takes a thread for LOCK_SECONDS. The owners of so many can lock theirs, and the logins
-# of all other virtual servers are still written at once; asyncio's own threads are six on two cores.
+# Each database that somebody holds locked takes a thread for LOCK_SECONDS. The owners of so many can lock theirs, and the
+# logins of all other virtual servers are still written at once; asyncio's own threads are six on two cores.
 MOST_WRITERS = 64
 # Logins kept for a database that cannot be written; each takes some 200 bytes.
 MOST_PENDING = 100_000
