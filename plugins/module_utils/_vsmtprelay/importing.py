@@ -20,8 +20,8 @@ from .entries import LAST_TIMESTAMP, timestamp_of
 from .errors import MalformedError, UnreadableError
 from .listing import entries_in, text_of
 from .locks import Patience
-from .repair import libdb_finds_sound
 from .snapshot import Snapshot
+from .verification import libdb_finds_sound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def read(path: str, now: int, lock_seconds: float) -> Source:
         changed = min(now, snapshot.identity[MODIFIED] // SECOND_NS)
         content = snapshot.content()
         if berkeley_db.is_berkeley_db(content):
-            if not libdb_finds_sound(snapshot):
+            if not libdb_finds_sound(snapshot.descriptor):
                 raise UnreadableError(f"{path}: damaged, nothing was imported; see what db5.3_verify {path} says")
             return Source(path, berkeley_db.read(snapshot.descriptor, path), changed)
     if berkeley_db.is_version_1(content):

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 
 from . import hashpages
@@ -20,10 +18,7 @@ from .links import resolve
 from .locks import Patience, SoleWriter
 from .salvage import salvage
 from .snapshot import Snapshot
-
-VERIFY_SECONDS = 300.0
-# As Debian (db5.3-util) and Red Hat (libdb-utils) call it.
-VERIFY_PROGRAMS = ("db5.3_verify", "db_verify")
+from .verification import libdb_finds_sound
 
 
 class Repaired:
@@ -80,31 +75,7 @@ def _is_sound(snapshot: Snapshot) -> bool:
     data = snapshot.content()
     if hashpages.fault_of(data, len(data)) or hashpages.has_misplaced_keys(data):
         return False
-    return libdb_finds_sound(snapshot)
-
-
-def libdb_finds_sound(snapshot: Snapshot) -> bool:
-    """Have libdb's own program look at every page of a hash or btree; without it on this host nothing is found.
-
-    The program, because Debian's Python binding lets DB.verify() succeed on damaged files, and because it may crash on one.
-    """
-    for name in VERIFY_PROGRAMS:
-        program = shutil.which(name)
-        if program:
-            command = [program, "-q", snapshot.descriptor_path]
-            try:
-                done = subprocess.run(
-                    command,
-                    pass_fds=[snapshot.descriptor],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    timeout=VERIFY_SECONDS,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return False
-            return done.returncode == 0
-    return True
+    return libdb_finds_sound(snapshot.descriptor)
 
 
 def _saved(data: bytes) -> dict[bytes, bytes]:

@@ -100,11 +100,6 @@ class Snapshot:
         """The file descriptor of the copy."""
         return self._copy
 
-    @property
-    def descriptor_path(self) -> str:
-        """A path under which this process, and a child that is given the descriptor, can open the copy."""
-        return f"/proc/self/fd/{self._copy}"
-
     def content(self) -> bytes:
         """Return the whole copy."""
         return os.pread(self._copy, os.fstat(self._copy).st_size, 0)
