@@ -93,6 +93,7 @@ def test_every_virtual_server_has_a_row_on_the_terminal_and_on_the_page(sound, f
     [
         ("mail1", "mail1: unreachable"),
         ("mail2", "mail2: vs1: /srv/vs1/etc/relayers.db"),
+        ("mail2", "mail2: the role would fail there: /srv/vs1/etc/relayers.db"),
         ("mail3", "mail3: main: /etc/mail/sendmail.cf has the ruleset, but the running sendmail has not read it"),
         ("mail3", "mail3: differs from what the role would install: the sendmail that runs with /etc/mail/sendmail.cf"),
         ("mail4", "mail4: the login recorder is down"),
