@@ -20,7 +20,7 @@ def commands(page: str, heading: str) -> Iterator[tuple[str, str, list[str]]]:
     """Yield prompt, command, and the lines that it is shown to print, of all console blocks below ``heading`` of ``page``."""
     section = _text(page).partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     for block in re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
-        for prompt, command, shown in re.findall(r"^([#$]) (.*)\n((?:(?![#$] ).*\n)*)", block, re.MULTILINE):
+        for prompt, command, shown in re.findall(r"^(?:root@\w+:~)?([#$]) (.*)\n((?:(?!root@|\$ ).*\n)*)", block, re.MULTILINE):
             yield prompt, command, shown.splitlines()
 
 
