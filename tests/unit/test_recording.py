@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import time
@@ -11,7 +12,12 @@ import time
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recording
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording import ANSWER_SECONDS, GroupCommit
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording import (
+    ANSWER_SECONDS,
+    GroupCommit,
+    Recording,
+)
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.spool import Spool
 
 NOW = 1_700_000_000
 
@@ -152,3 +158,24 @@ def test_a_login_that_was_delayed_is_told_of_when_it_is_written_and_not_before(c
 
     asyncio.run(talk())
     assert failures
+
+
+def test_owners_who_hold_their_databases_locked_keep_no_other_login_waiting(native_database, holder, failures):
+    locked = [native_database(f"{number}/relayers.db").fill({}).path for number in range(30)]
+    free = native_database("free/relayers.db").fill({})
+    held = [holder(functools.partial(open, path, "r+b")) for path in locked]
+
+    async def log_in():
+        there = Recording(failures.append, Spool())
+        waiting = [asyncio.ensure_future(there.record(path, "10.0.0.1", NOW)) for path in locked]
+        await asyncio.gather(*waiting)
+        written = await there.record(free.path, "10.0.0.2", NOW)
+        done = written.done()
+        for each in held:
+            each.let_go()
+        await there.finish()
+        return done
+
+    assert asyncio.run(log_in())
+    assert free.entries() == {"10.0.0.2": str(NOW)}
+    assert failures == []
