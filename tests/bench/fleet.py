@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-import resource
+import json
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from guests import Guest, GuestsError, Lab
 from guests.recipe import RELEASES
@@ -21,6 +23,7 @@ QUICK_SIZES = (1, 2)
 REPETITIONS = 3
 ADDRESS = "198.51.100.7"
 PATIENCE_SECONDS = 1200
+CALLBACKS = Path(__file__).parent / "callbacks"
 # How ansible-playbook -vvv tells that it sends something over SSH: a command, or a file.
 ROUND_TRIPS = (" SSH: EXEC ", " PUT ")
 
@@ -52,12 +55,12 @@ def _hosts(lab: Lab, size: int) -> Iterator[list[Guest]]:
 
 def _fleet(lab: Lab, size: int, repetitions: int) -> Fleet:
     def timed(playbook: str, *words: str, changes: bool) -> Timed:
-        run, seconds, processor = _timed(lab, playbook, f"--forks={size}", *words)
+        run, seconds, used = _timed(lab, playbook, f"--forks={size}", *words)
         changed = sum(counts["changed"] > 0 for counts in run.counts.values())
         if changed != (size if changes else 0):
             raise GuestsError(f"{playbook}: {changed} of {size} hosts changed:\n{run.output}")
         mail_host.say(f"    {playbook} {' '.join(words)}: {seconds:.1f} s")
-        return Timed(seconds, processor, max(counts["ok"] for counts in run.counts.values()))
+        return Timed(seconds, used["main"], used["main"] + used["others"], max(counts["ok"] for counts in run.counts.values()))
 
     def several(measured: Callable[[], Timed]) -> list[Timed]:
         return [measured() for _ in range(repetitions)]
@@ -75,20 +78,20 @@ def _fleet(lab: Lab, size: int, repetitions: int) -> Fleet:
     return Fleet(size, works, _round_trips(lab, size))
 
 
-def _timed(lab: Lab, playbook: str, *words: str) -> tuple[Run, float, float]:
-    """Return the run, and its seconds by the clock and of the controller's processors. Raises GuestsError if it failed."""
-    before, begin = _processor_seconds(), time.monotonic()
-    run = play(lab, f"vsmtp.relay.{playbook}", *words, timeout=PATIENCE_SECONDS)
-    seconds, processor = time.monotonic() - begin, _processor_seconds() - before
-    if run.status != 0:
-        raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
-    return run, seconds, processor
-
-
-def _processor_seconds() -> float:
-    """Return what the processes took that this one started and that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _timed(lab: Lab, playbook: str, *words: str) -> tuple[Run, float, dict[str, float]]:
+    """Return the run, its seconds by the clock, and those of the controller's processors. Raises GuestsError if it failed."""
+    with tempfile.NamedTemporaryFile() as used:
+        settings = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+            "ANSIBLE_CALLBACKS_ENABLED": "processor_times",
+            "PROCESSOR_TIMES": used.name,
+        }
+        begin = time.monotonic()
+        run = play(lab, f"vsmtp.relay.{playbook}", *words, timeout=PATIENCE_SECONDS, settings=settings)
+        seconds = time.monotonic() - begin
+        if run.status != 0:
+            raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
+        return run, seconds, json.load(used)
 
 
 def _round_trips(lab: Lab, size: int) -> int:

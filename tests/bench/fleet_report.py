@@ -38,6 +38,7 @@ METHOD = """\
 - Nothing to do counts only if Ansible reports that no host changed; first run, permit and revoke only if every host did.
 - Tasks are those that Ansible counts as ok, the skipped ones not among them. SSH round trips are commands and files sent over
   the connection that ControlPersist keeps, counted in a run with `-vvv`; to make that connection is one more.
+- The main process of ansible-playbook hands the tasks out, one after the other; the forks, ssh among them, work side by side.
 - Another host is the difference between the largest and the smallest fleet, divided by that of their sizes.
 """
 
@@ -74,11 +75,11 @@ def _by_the_clock(results: FleetResults) -> str:
 
 
 def _processors(results: FleetResults) -> str:
-    heads = ["", *(_hosts(each.size) for each in results.fleets), "another host"]
-    rows = [
-        [title, *(seconds(each.processor(work)) for each in results.fleets), seconds(results.another_host(work, "processor"))]
-        for work, title in WORKS.items()
-    ]
+    heads = ["", *(_hosts(each.size) for each in results.fleets), "another host", "of that in the main process"]
+    rows = []
+    for work, title in WORKS.items():
+        more = [seconds(results.another_host(work, of)) for of in ("processor", "main")]
+        rows.append([title, *(seconds(each.processor(work)) for each in results.fleets), *more])
     return table(heads, rows)
 
 

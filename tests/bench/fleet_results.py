@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timed:
-    """One run over all hosts: by the clock, of the controller's processors, and how many tasks a host had."""
+    """One run over all hosts: by the clock, of the controller's processors, and how many tasks a host had.
+
+    ``main`` is what the one process took that hands the tasks out, ``processor`` all of them together.
+    """
 
     seconds: float
+    main: float
     processor: float
     tasks: int
 
@@ -32,6 +36,10 @@ class Fleet:
         """Return the seconds of the controller's processors in the median run."""
         return statistics.median(run.processor for run in self.works[work])
 
+    def main(self, work: str) -> float:
+        """Return what of that the process took that hands the tasks out."""
+        return statistics.median(run.main for run in self.works[work])
+
     def tasks(self, work: str) -> int:
         """Return the most tasks that a host had."""
         return max(run.tasks for run in self.works[work])
@@ -45,6 +53,6 @@ class FleetResults:
     host: dict[str, str]
 
     def another_host(self, work: str, of: str) -> float:
-        """Return what each further host adds: ``of`` is ``median`` or ``processor``, both as the methods of Fleet."""
+        """Return what each further host adds: ``of`` is ``median``, ``processor`` or ``main``, the methods of Fleet."""
         few, many = self.fleets[0], self.fleets[-1]
         return (getattr(many, of)(work) - getattr(few, of)(work)) / (many.size - few.size)

@@ -12,8 +12,8 @@ import time
 
 from . import __version__, database, edits
 from .addresses import key_of
-from .entries import old_before, parse_minutes, parse_timestamp, value_of
-from .errors import InputOutputError, MalformedError, RelayError, UnreadableError
+from .entries import old_before, parse_minutes, parse_timestamp
+from .errors import InputOutputError, MalformedError, RelayError, UnreadableError, UsageError
 from .listing import texts_of
 from .virtual_servers import TABLE, VirtualServers
 
@@ -66,14 +66,7 @@ says. IPv6 addresses may be written in any way, e.g. "2001:db8::5".
 TEXTS = {"-h": USAGE + MORE, "--help": USAGE + MORE, "--version": f"vsmtprelay {__version__}\n"}
 
 EXIT_NOT_LISTED = 1
-EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_SIGPIPE = 141  # as a shell reports a program that the closed pipe ended
-
-
-class _UsageError(RelayError):
-    """The words of the call are not understood."""
-
-    exit_status = EXIT_USAGE
 
 
 class _Call:
@@ -112,7 +105,7 @@ def _run(arguments: Sequence[str], table: str) -> int:
             return 0
         if not words:
             sys.stderr.write(USAGE)
-            return EXIT_USAGE
+            return UsageError.exit_status
         work = _parse_command(words, call.lock_seconds)
         paths = _databases(call, table)
     except RelayError as error:
@@ -168,18 +161,18 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
         if option == "--all" and not equals:
             call.all = True
         elif option not in ("--database", "--server", "--lock-timeout"):
-            raise _UsageError(f"unknown option {option + equals + value!r}; vsmtprelay --help shows the options")
+            raise UsageError(f"unknown option {option + equals + value!r}; vsmtprelay --help shows the options")
         else:
             if not equals and words:
                 value = words.pop(0)
             if not value:
-                raise _UsageError(f"{option} needs a value; vsmtprelay --help shows the options")
+                raise UsageError(f"{option} needs a value; vsmtprelay --help shows the options")
             if option == "--lock-timeout":
                 call.lock_seconds = _parse_seconds(value)
             else:
                 setattr(call, option[2:], value)
     if (call.database != "") + (call.server != "") + call.all > 1:
-        raise _UsageError("--database, --server and --all exclude each other")
+        raise UsageError("--database, --server and --all exclude each other")
     return call, words
 
 
@@ -198,11 +191,11 @@ def _parse_command(words: Sequence[str], lock_seconds: float) -> Callable[[str],
     name, arguments = words[0], words[1:]
     fewest, most, parse = COMMANDS.get(name, (0, 0, None))
     if parse is None:
-        raise _UsageError(f"unknown command {name!r}; vsmtprelay --help shows the commands")
+        raise UsageError(f"unknown command {name!r}; vsmtprelay --help shows the commands")
     if len(arguments) < fewest:
-        raise _UsageError(f"{name} needs an address; vsmtprelay --help shows how")
+        raise UsageError(f"{name} needs an address; vsmtprelay --help shows how")
     if most is not None and len(arguments) > most:
-        raise _UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay --help shows how")
+        raise UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay --help shows how")
     return parse(arguments, lock_seconds)
 
 
@@ -292,58 +285,9 @@ def _repair(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], in
 
 
 def _import(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
-    from . import importing
+    from .import_command import work_of
 
-    files, expires_after, permissions, skips = _parse_import(arguments)
-    now = int(time.time())
-    timestamps: dict[str, int] = {}
-    faults: list[str] = []
-    for file in files or [importing.STANDARD_INPUT]:
-        source = importing.read(file, now, lock_seconds)
-        found, unfit = importing.timestamps_in(source, now, expires_after, (*importing.PERMISSIONS, *permissions))
-        faults += unfit
-        for key, timestamp in found.items():
-            timestamps[key] = max(timestamp, timestamps.get(key, 0))
-    for fault in faults:
-        _complain(MalformedError(fault))
-    if faults and not skips:
-        raise MalformedError(f"nothing was imported because of {len(faults)} entries; --skip-malformed imports the others")
-    edit = edits.restore({key.encode(): value_of(timestamp) for key, timestamp in timestamps.items()})
-
-    def work(path: str) -> int:
-        changes = database.change(path, edit, lock_seconds)
-        later = len(timestamps) - changes.count
-        there = f"; {later} were there already, as late or later" if later else ""
-        sys.stdout.write(f"{path}: {changes.count} entries imported{there}\n")
-        return 0
-
-    return work
-
-
-def _parse_import(arguments: Sequence[str]) -> tuple[list[str], int | None, list[str], bool]:
-    """Return the files, the minutes after which entries expire, the values that let relay, and whether faults are skipped."""
-    words = list(arguments)
-    expires_after: int | None = None
-    values: list[str] = []
-    skips = False
-    while words and words[0].startswith("-") and words[0] != "-":
-        option, equals, value = words.pop(0).partition("=")
-        if option + equals == "--":
-            break
-        if option == "--skip-malformed" and not equals:
-            skips = True
-            continue
-        if option not in ("--expires-after", "--value"):
-            raise _UsageError(f"unknown option {option + equals + value!r} of import; vsmtprelay --help shows its options")
-        if not equals and words:
-            value = words.pop(0)
-        if not value:
-            raise _UsageError(f"{option} needs a value; vsmtprelay --help shows the options")
-        if option == "--value":
-            values.append(value)
-        else:
-            expires_after = parse_minutes(value)
-    return words, expires_after, values, skips
+    return work_of(arguments, lock_seconds, _complain)
 
 
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:

@@ -18,6 +18,12 @@ class RelayError(Exception):
     exit_status = 70  # EX_SOFTWARE
 
 
+class UsageError(RelayError):
+    """The words of a call are not understood."""
+
+    exit_status = 64  # EX_USAGE
+
+
 class MalformedError(RelayError):
     """An address, a timestamp, a number of minutes or a configuration line is not what it has to be."""
 
