@@ -89,6 +89,7 @@ def test_a_program_that_opens_the_file_while_we_hold_it_does_not_end_our_process
     relayers_db.fill({})
 
     def hold_and_be_disturbed():
+        blocked = False
         with QuietFile(relayers_db.path, True, Patience(0)) as quiet_file:
             try:
                 os.close(os.open(relayers_db.path, os.O_RDWR | os.O_NONBLOCK))

@@ -692,7 +692,7 @@ PAM_FILES = {
 
 @pytest.mark.parametrize("name", PAM_FILES)
 def test_mail_host_info_tells_which_of_pam_s_files_decide_about_accounts(run, tmp_path, name):
-    for each, (text, _) in PAM_FILES.items():
+    for each, (text, _decides) in PAM_FILES.items():
         (tmp_path / each).write_text(text.format(directory=tmp_path))
     path = str(tmp_path / name)
     expected = [] if PAM_FILES[name][1] else [path]
