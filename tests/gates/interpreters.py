@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python interpreters of this machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+# The oldest is that of targets: ansible-test compiles for all that its ansible-core supports there.
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+
+@functools.cache
+def find(version: str) -> Path | None:
+    """Return the interpreter of a version like "3.12", from PATH or of pyenv; None if there is none."""
+    for candidate in [shutil.which(f"python{version}"), *_of_pyenv(version)]:
+        # One of pyenv's shims may stand in PATH for an interpreter that is not chosen.
+        if candidate and _reports(candidate, version):
+            return Path(candidate)
+    return None
+
+
+def directories() -> list[str]:
+    """Return where the interpreters lie that find() finds, to be added to PATH."""
+    return list(dict.fromkeys(str(found.parent) for found in map(find, VERSIONS) if found))
+
+
+def _of_pyenv(version: str) -> list[Path]:
+    """Return the interpreters of ``version`` that pyenv installed, the newest first."""
+    root = os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser()
+    found = Path(root, "versions").glob(f"{version}.*/bin/python{version}")
+    return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.parts[-3])], reverse=True)
+
+
+def _reports(interpreter: str | Path, version: str) -> bool:
+    command = [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and done.stdout.strip() == version
