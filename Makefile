@@ -55,6 +55,8 @@ unit: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	coverage run -m pytest --numprocesses auto tests/unit
 	coverage combine --quiet
 	coverage report
+	coverage json --quiet -o $(BUILD)/coverage/report.json
+	$(GATES) branches $(BUILD)/coverage/report.json
 
 # What the ecosystem asks of a collection, with the ansible-core of the environment.
 gates: $(VENV)/ready collection

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import ansible_test, galaxy, matrix, release, target_syntax
+from . import ansible_test, branches, galaxy, matrix, release, target_syntax
 from .errors import GateError
 
 
@@ -22,6 +22,9 @@ def main() -> int:
 
     syntax = command("target-syntax", "check that what runs on targets is written for Python 3.8")
     syntax.set_defaults(run=lambda _words: print(target_syntax.check()))
+    covered = command("branches", "check how many branches of the pure code a JSON report of coverage calls covered")
+    covered.add_argument("report", type=Path)
+    covered.set_defaults(run=lambda words: print(branches.check(words.report)))
     test = command("ansible-test", "run ansible-test sanity and units with the ansible-core of this environment")
     test.set_defaults(run=lambda _words: ansible_test.run_all(Path(sys.prefix)))
     every = command("matrix", "run ansible-test with every ansible-core that the interpreters here allow")
