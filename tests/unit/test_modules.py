@@ -10,9 +10,19 @@ import os
 import pwd
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from ansible.module_utils import basic
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core 2.18
+
+    def patch_module_args(arguments):
+        content = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+        return mock.patch.object(basic, "_ANSIBLE_ARGS", content)
+
 
 MODULES = "ansible_collections.vsmtp.relay.plugins.modules"
 NOW = 1_700_000_000

@@ -66,12 +66,15 @@ def main(monkeypatch, systemd):
     from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import (
         recorder_command,
         recorder_log,
+        recording,
         served_connections,
     )
 
     for module in (recorder_command, recorder_log, served_connections):
         monkeypatch.setattr(module, "daemon", library.daemon)
     monkeypatch.setattr(recorder_log, "journal", library.journal)
+    # A busy machine may need longer than a client should wait.
+    monkeypatch.setattr(recording, "ANSWER_SECONDS", 20.0)
     interval = sys.getswitchinterval()
     yield recorder_command.main
     sys.setswitchinterval(interval)
