@@ -20,11 +20,11 @@ import pytest
 REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": "me", "domain": ""}
 
 
-def ask(connection, key="", report=REPORT):
+def ask(connection, key=""):
     """Report a login over a connected socket; return the status of the answer, and what it says."""
     client = http.client.HTTPConnection("recorder.invalid")
     client.sock = connection
-    client.request("POST", "/login?command=allow", json.dumps(report), {"X-API-Key": key} if key else {})
+    client.request("POST", "/login?command=allow", json.dumps(REPORT), {"X-API-Key": key} if key else {})
     answer = client.getresponse()
     return answer.status, answer.read()
 
