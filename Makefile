@@ -9,8 +9,9 @@ BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/venv
 GUESTS := PYTHONPATH=tests python -m guests
 GATES := PYTHONPATH=tests python -m gates
-# What the tarball is made of.
-SOURCES := $(shell git ls-files --cached --others --exclude-standard -- ':!tests' tests/sanity ':!extensions' ':!.ci' ':!Makefile' 2>/dev/null)
+# What the tarball is made of; wildcard leaves out what is deleted and not yet committed.
+SOURCES := $(wildcard $(shell git ls-files --cached --others --exclude-standard -- galaxy.yml '*.md' LICENSE LICENSES REUSE.toml \
+    meta plugins roles playbooks docs changelogs tests/sanity 2>/dev/null))
 TARBALL = $(firstword $(wildcard $(BUILD)/release/vsmtp-relay-*.tar.gz))
 
 PATH_WITHOUT_VENV := $(PATH)

@@ -103,9 +103,9 @@ def _check_content(tarball: Path) -> None:
 def _check_use(tarball: Path) -> None:
     """Install ``tarball`` where nothing else is, and have ansible read all that users call by name."""
     directory = BUILD / "empty"
+    shutil.rmtree(directory, ignore_errors=True)
     environment = environments.make(directory / "venv", Path(sys.executable), ["ansible-core"])
     for name in ("collections", "home"):
-        shutil.rmtree(directory / name, ignore_errors=True)
         (directory / name).mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
     settings = {
