@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import ansible_test, branches, galaxy, matrix, release, target_syntax
+from . import ansible_test, branches, galaxy, interpreters, matrix, release, target_syntax
 from .errors import GateError
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     covered.add_argument("report", type=Path)
     covered.set_defaults(run=lambda words: print(branches.check(words.report)))
     test = command("ansible-test", "run ansible-test sanity and units with the ansible-core of this environment")
-    test.set_defaults(run=lambda _words: ansible_test.run_all(Path(sys.prefix)))
+    test.set_defaults(run=lambda _words: ansible_test.run_all(Path(sys.prefix), interpreters.OLDEST_AND_NEWEST))
     every = command("matrix", "run ansible-test with every ansible-core that the interpreters here allow")
     every.set_defaults(run=lambda _words: matrix.run_all())
     importer = command("galaxy-importer", "check a tarball as Galaxy does")

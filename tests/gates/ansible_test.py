@@ -37,10 +37,13 @@ print(json.dumps(sorted({get_venv_packages(types.SimpleNamespace(version=each))[
 """
 
 
-def run_all(environment: Path) -> None:
-    """Run sanity and units with the ansible-core that is installed in ``environment``; raises GateError."""
-    copy = copy_of_collection.make()
-    settings = _settings(environment)
+def run_all(environment: Path, pythons: tuple[str, ...]) -> None:
+    """Run sanity and units with the ansible-core that is installed in ``environment``; raises GateError.
+
+    The sanity tests compile and import what runs on targets with those of ``pythons`` that there are.
+    """
+    copy = copy_of_collection.make(GATES / environment.name)
+    settings = _settings(environment, pythons)
     _provide_bootstrap(environment, settings)
     name = _name(environment, settings)
     run(f"ansible-test sanity, {name}", ["ansible-test", "sanity", "--color", "no"], cwd=copy, env=settings)
@@ -51,7 +54,7 @@ def run_all(environment: Path) -> None:
     _refuse_skipped(copy / "tests" / "output" / "junit")
 
 
-def _settings(environment: Path) -> dict[str, str]:
+def _settings(environment: Path, pythons: tuple[str, ...]) -> dict[str, str]:
     HOME.mkdir(parents=True, exist_ok=True)
     # What pip was told about package indexes counts here as well.
     for each in (".config", ".pip"):
@@ -59,7 +62,7 @@ def _settings(environment: Path) -> dict[str, str]:
         if own.exists() and not (HOME / each).exists():
             (HOME / each).symlink_to(own)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
-    path = os.pathsep.join([str(environment / "bin"), *interpreters.directories(), os.environ["PATH"]])
+    path = os.pathsep.join([str(environment / "bin"), *interpreters.directories(pythons), os.environ["PATH"]])
     return {**kept, "HOME": str(HOME), "PATH": path, "VIRTUAL_ENV": str(environment)}
 
 

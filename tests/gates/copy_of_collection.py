@@ -11,15 +11,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .places import CHECKOUT, GATES
+from .places import CHECKOUT
 
 LEFT_OUT = (".ci", "extensions", "tests")
 TAKEN_ALL_THE_SAME = ("tests/sanity", "tests/support", "tests/unit")
 
 
-def make() -> Path:
-    """Copy the checkout as it is now; return the directory of the collection."""
-    copy = GATES / "ansible_collections" / "vsmtp" / "relay"
+def make(directory: Path) -> Path:
+    """Copy the checkout as it is now to a place below ``directory``; return the directory of the collection."""
+    copy = directory / "ansible_collections" / "vsmtp" / "relay"
     shutil.rmtree(copy, ignore_errors=True)
     for name in _files():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-# The oldest is that of targets: ansible-test compiles for all that its ansible-core supports there.
-VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+# Those of targets: the oldest for which the collection is written, and up to that of Debian 13.
+OLDEST_AND_NEWEST = ("3.8", "3.13")
+ALL = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 @functools.cache
@@ -24,9 +25,9 @@ def find(version: str) -> Path | None:
     return None
 
 
-def directories() -> list[str]:
-    """Return where the interpreters lie that find() finds, to be added to PATH."""
-    return list(dict.fromkeys(str(found.parent) for found in map(find, VERSIONS) if found))
+def directories(versions: tuple[str, ...]) -> list[str]:
+    """Return where the interpreters of ``versions`` lie that there are, to be added to PATH."""
+    return list(dict.fromkeys(str(found.parent) for found in map(find, versions) if found))
 
 
 def _of_pyenv(version: str) -> list[Path]:

@@ -22,7 +22,7 @@ def run_all() -> None:
         try:
             packages = [f"ansible-core=={core}.*", "--requirement", environments.REQUIREMENTS]
             directory = BUILD / "matrix" / f"core-{core}-python-{version}"
-            ansible_test.run_all(environments.make(directory, interpreter, packages))
+            ansible_test.run_all(environments.make(directory, interpreter, packages), interpreters.ALL)
         except GateError as error:
             print(error)
             failed.append(f"ansible-core {core} on Python {version}")
