@@ -62,7 +62,7 @@ def _settings(environment: Path, pythons: tuple[str, ...]) -> dict[str, str]:
         if own.exists() and not (HOME / each).exists():
             (HOME / each).symlink_to(own)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
-    path = os.pathsep.join([str(environment / "bin"), *interpreters.directories(pythons), os.environ["PATH"]])
+    path = f"{environment / 'bin'}{os.pathsep}{interpreters.path_with(pythons)}"
     return {**kept, "HOME": str(HOME), "PATH": path, "VIRTUAL_ENV": str(environment)}
 
 

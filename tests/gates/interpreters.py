@@ -25,16 +25,24 @@ def find(version: str) -> Path | None:
     return None
 
 
-def directories(versions: tuple[str, ...]) -> list[str]:
-    """Return where the interpreters of ``versions`` lie that there are, to be added to PATH."""
-    return list(dict.fromkeys(str(found.parent) for found in map(find, versions) if found))
+def path_with(versions: tuple[str, ...]) -> str:
+    """Return PATH with those interpreters of ``versions`` that there are, and without pyenv's shims.
+
+    There is a shim for each interpreter that pyenv has, but most of them only print that they are not chosen.
+    """
+    found = [str(interpreter.parent) for interpreter in map(find, versions) if interpreter]
+    others = [each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != _pyenv() / "shims"]
+    return os.pathsep.join(dict.fromkeys(found + others))
 
 
 def _of_pyenv(version: str) -> list[Path]:
     """Return the interpreters of ``version`` that pyenv installed, the newest first."""
-    root = os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser()
-    found = Path(root, "versions").glob(f"{version}.*/bin/python{version}")
+    found = (_pyenv() / "versions").glob(f"{version}.*/bin/python{version}")
     return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.parts[-3])], reverse=True)
+
+
+def _pyenv() -> Path:
+    return Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
 
 
 def _reports(interpreter: str | Path, version: str) -> bool:
