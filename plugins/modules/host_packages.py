@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Looks at the packages of a Debian host before and after others were installed, and remembers the difference, with all that came along.
   - Takes away later just what it remembers. What another package needs by then stays.
-  - An installation that was cut off counts from where it began.
+  - An installation that was cut off is finished first, and counts from where it began.
 author:
   - The vsmtp.relay authors (@vsmtp)
 requirements:
@@ -25,12 +25,19 @@ attributes:
 options:
   state:
     description:
-      - V(before) notes which packages there are, unless that was done and V(after) was not reached since.
+      - V(before) notes which packages there are, unless that was done and V(after) was not reached since. What C(dpkg) was cut off in is
+        finished then; while another C(dpkg) is at work, that is waited for.
       - V(after) remembers what came since then.
-      - V(absent) removes with their configuration the packages that are remembered.
+      - V(absent) removes with their configuration the packages that are remembered, and those of an installation that was cut off.
     type: str
     choices: [before, after, absent]
     required: true
+  names:
+    description:
+      - The packages that are installed on purpose. Of all others that came meanwhile, those that an administrator asked for are none of ours.
+    type: list
+    elements: str
+    default: []
   keep:
     description: Packages that V(absent) leaves in place, for something else can have come to rely on them without saying so.
     type: list
@@ -54,6 +61,7 @@ EXAMPLES = r"""
 - name: Remember what came with it
   vsmtp.relay.host_packages:
     state: after
+    names: [python3-bsddb3]
 """
 
 RETURN = r"""
@@ -65,12 +73,46 @@ packages:
   sample: [python3-bsddb3]
 """
 
+import os
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, ensure_no_file, finish
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+
+# What was cut off on the controller can still be at work on the host.
+LOCK_SECONDS = 120
+UPDATES = "/var/lib/dpkg/updates"
+
+
+def dpkg(module, *words):
+    """Run dpkg, as soon as no other one is at work; return the exit status and what it said on stderr."""
+    end = time.monotonic() + LOCK_SECONDS
+    environment = dict(DEBIAN_FRONTEND="noninteractive", LC_ALL="C")
+    while True:
+        status, _output, errors = module.run_command(["dpkg", *words], environ_update=environment)
+        if status == 0 or "locked by another process" not in errors or time.monotonic() > end:
+            return status, errors
+        time.sleep(1)
+
+
+def finish_what_was_cut_off(module):
+    """Configure the packages that dpkg has unpacked only: until then apt-get refuses to work; return whether there were any."""
+    if not (os.listdir(UPDATES) or module.run_command(["dpkg", "--audit"])[1].strip()):
+        return False
+    if not module.check_mode:
+        status, errors = dpkg(module, "--force-confold", "--configure", "--pending")
+        if status:
+            module.fail_json(msg=f"dpkg was cut off, and cannot finish: {errors.strip()}; run dpkg --configure --pending")
+    return True
+
+
+def ours(module, before):
+    """Return which packages came since those of ``before``, but for what an administrator asked for meanwhile."""
+    automatic = module.run_command(["apt-mark", "showauto"], check_rc=True)[1].split()
+    return set(installed(module)).difference(before).intersection([*automatic, *module.params["names"]])
 
 
 def installed(module):
@@ -99,7 +141,7 @@ def remove(module, names):
     if module.check_mode or not present:
         return present
     # dpkg, not apt-get: it never takes other packages along, and goes on with the rest where one is still needed.
-    module.run_command(["dpkg", "--purge", *present], environ_update=dict(DEBIAN_FRONTEND="noninteractive", LC_ALL="C"))
+    dpkg(module, "--purge", *present)
     after = set(installed(module))
     kept = [name for name in present if name in after]
     if kept:
@@ -111,6 +153,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             state=dict(type="str", choices=["before", "after", "absent"], required=True),
+            names=dict(type="list", elements="str", default=[]),
             keep=dict(type="list", elements="str", default=[]),
             memory=dict(type="path", default="/var/lib/vsmtprelay/packages"),
         ),
@@ -120,16 +163,20 @@ def main():
     path_before = path + ".before"
     try:
         packages, before, changed = remembered(path) or [], remembered(path_before), False
-        if state == "before" and before is None:
-            changed = remember(module, path_before, installed(module))
+        if state == "before":
+            changed = finish_what_was_cut_off(module)
+            if before is None:
+                changed |= remember(module, path_before, installed(module))
         elif state == "after" and before is not None:
-            packages = sorted(set(packages).union(set(installed(module)).difference(before)))
+            packages = sorted(ours(module, before).union(packages))
             changed = remember(module, path, packages)
             changed |= ensure_no_file(path_before, module.check_mode, [])
         elif state == "absent":
-            packages = remove(module, packages)
-            changed = bool(packages)
+            finished = before is not None and finish_what_was_cut_off(module)
+            packages = remove(module, packages if before is None else sorted(ours(module, before).union(packages)))
+            changed = finished or bool(packages)
             changed |= ensure_no_file(path, module.check_mode, [])
+            changed |= ensure_no_file(path_before, module.check_mode, [])
     except RelayError as error:
         module.fail_json(msg=str(error))
     finish(module, changed, [], packages=packages)

@@ -23,6 +23,10 @@ options:
     type: list
     elements: str
     default: []
+  rpm_packages:
+    description: What to look for instead where the package manager is rpm. By default the same.
+    type: list
+    elements: str
   pam_files:
     description: Files in C(/etc/pam.d) that a line for the account phase is to be added to.
     type: list
@@ -74,15 +78,16 @@ dovecot:
     auth_policy_server_url:
       description: The policy server that it is configured to ask, or an empty string.
       type: str
+package_manager:
+  description: V(dpkg) or V(rpm).
+  returned: always
+  type: str
+  sample: dpkg
 missing_packages:
-  description: Those of O(packages) that are not installed.
+  description: Those of O(packages) or O(rpm_packages) that are not installed.
   returned: always
   type: list
   elements: str
-packages_interrupted:
-  description: Whether packages are missing and the package manager was cut off in the middle of its work, so that it has to finish that first.
-  returned: always
-  type: bool
 files:
   description: Those of O(files) that are there.
   returned: always
@@ -137,24 +142,16 @@ def dovecot(module):
     return dict(version=version[0] if version else "", auth_policy_server_url=url)
 
 
-def missing_packages(module, packages):
-    """Return those of ``packages`` that the distribution's package manager does not know as installed."""
+def missing_packages(module, manager, packages):
+    """Return those of ``packages`` that the package manager does not know as installed."""
     if not packages:
         return []
-    dpkg_query = module.get_bin_path("dpkg-query")
-    if dpkg_query:
-        lines = module.run_command([dpkg_query, "-W", "-f", "${Package} ${db:Status-Status}\n", *packages])[1]
+    if manager == "dpkg":
+        lines = module.run_command(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages])[1]
         installed = {line.split()[0] for line in lines.splitlines() if line.endswith(" installed")}
     else:
-        rpm = module.get_bin_path("rpm", required=True)
-        installed = set(module.run_command([rpm, "-q", "--qf", "%{NAME}\n", *packages])[1].split("\n"))
+        installed = set(module.run_command(["rpm", "-q", "--qf", "%{NAME}\n", *packages])[1].split("\n"))
     return [package for package in packages if package not in installed]
-
-
-def interrupted(module):
-    """Tell whether dpkg was cut off: then apt-get refuses to work until ``dpkg --configure -a`` has run."""
-    dpkg = module.get_bin_path("dpkg")
-    return bool(dpkg) and bool(os.listdir("/var/lib/dpkg/updates") or module.run_command([dpkg, "--audit"])[1].strip())
 
 
 def pam(files, helper):
@@ -191,22 +188,27 @@ def has_account_line(path, seen):
 def main():
     argument_spec = dict(
         packages=dict(type="list", elements="str", default=[]),
+        rpm_packages=dict(type="list", elements="str"),
         pam_files=dict(type="list", elements="path", default=[]),
         pam_helper=dict(type="path"),
         files=dict(type="list", elements="path", default=[]),
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     module.run_command_environ_update = dict(LC_ALL="C")
-    missing = missing_packages(module, module.params["packages"])
+    parameters = module.params
+    manager = "dpkg" if module.get_bin_path("dpkg-query") else "rpm"
+    packages = parameters["packages"]
+    if manager == "rpm" and parameters["rpm_packages"] is not None:
+        packages = parameters["rpm_packages"]
     module.exit_json(
         changed=False,
         is_root=os.geteuid() == 0,
         sendmail=sendmail(module),
         dovecot=dovecot(module),
-        missing_packages=missing,
-        packages_interrupted=bool(missing) and interrupted(module),
-        files=[path for path in module.params["files"] if os.path.lexists(path)],
-        pam=pam(module.params["pam_files"], module.params["pam_helper"]),
+        package_manager=manager,
+        missing_packages=missing_packages(module, manager, packages),
+        files=[path for path in parameters["files"] if os.path.lexists(path)],
+        pam=pam(parameters["pam_files"], parameters["pam_helper"]),
     )
 
 

@@ -22,7 +22,7 @@ options:
     description:
       - For each host its name as V(host) and V(fault), why nothing is known about it.
       - Where that is empty also V(recorder), V(expiry) and V(virtual_servers) as M(vsmtp.relay.relay_status_info) returns them, and V(drift),
-        a list of what the role would change there, or V(null).
+        a list of what the role would change there, or V(null), perhaps with V(drift_fault), why it would fail.
     type: list
     elements: dict
     required: true

@@ -137,6 +137,11 @@ virtual_servers:
       addresses: [192.0.2.10]
       domains: []
       owner: smmta
+table_changed:
+  description: Whether O(table) changed, or in check mode would change.
+  returned: always
+  type: bool
+  sample: true
 databases:
   description: The databases that changed, or in check mode would change.
   returned: always
@@ -216,7 +221,7 @@ class Host:
         before = [*self._known("memory"), *self._known("table")]
         # In this order: as soon as the table no longer has them, they are remembered there.
         self._remember(departed(before, self.servers.servers))
-        self.changed = self._write("table", self.servers.servers, present, self.diff)
+        self.table_changed = self._write("table", self.servers.servers, present, self.diff)
         self.departing = departed([*before, *(() if present else listed.servers)], self.servers.servers)
 
     def create_databases(self):
@@ -339,10 +344,11 @@ def main():
     described = [{**server.as_dict(), "owner": server.owner()} for server in host.servers.servers]
     finish(
         module,
-        host.changed or bool(host.databases or host.files or host.reloaded),
+        host.table_changed or bool(host.databases or host.files or host.reloaded),
         host.failures,
         host.diff,
         virtual_servers=described,
+        table_changed=host.table_changed,
         databases=host.databases,
         files=host.files,
         reloaded=host.reloaded,

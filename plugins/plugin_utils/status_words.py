@@ -6,7 +6,8 @@
 
 The fleet is a mapping: ``made`` in epoch seconds, and ``hosts``, each with ``host``, its name, and ``fault``, why nothing is
 known about it. Where that is empty there are ``recorder``, ``expiry`` and ``virtual_servers``, as the module relay_status_info
-returns them, and ``drift``: what the role would change there, or None if nobody looked.
+returns them, ``drift``: what the role would change there, or None if that is not known, and maybe
+``drift_fault``, why the role would fail there.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def expiry_of(host: Mapping[str, Any], made: int) -> str:
 
 
 def drift_of(host: Mapping[str, Any]) -> str:
-    """Return in a word how much the role would change on a host."""
+    """Return in a word or two how much the role would change on a host."""
+    if host.get("drift_fault"):
+        return "role fails"
     drift = host["drift"]
     return "not looked at" if drift is None else str(len(drift)) if drift else "none"
 
@@ -79,6 +82,8 @@ def _of_host(host: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: last night's expiry did not run; look whether cron does"
     elif expiry["status"]:
         yield f"{name}: the last expiry ended with status {expiry['status']}; run vsmtprelay --all verify there"
+    if host.get("drift_fault"):
+        yield f"{name}: the role would fail there: {host['drift_fault']}"
     if host["drift"]:
         yield f"{name}: differs from what the role would install: {_some(host['drift'])}; run vsmtp.relay.site"
     for server in host["virtual_servers"]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from guests import GuestsError, Lab
 from support.playbook import CHECKOUT
 
-from . import mail_host, recorder, virtual_servers
+from . import fleet, mail_host, recorder, virtual_servers
+from .fleet_report import render as render_fleet
 from .recorder_report import render as render_recorder
 from .report import PLOT, render
 from .results import Results
@@ -85,6 +86,14 @@ def _virtual_servers(lab: Lab, quick: bool, directory: Path | None) -> None:
         _write(directory / "benchmark_virtual_servers.md", report)
 
 
+def _fleet(lab: Lab, quick: bool, directory: Path | None) -> None:
+    """Measure the playbooks over fleets of several sizes."""
+    report = render_fleet(fleet.measure(lab, quick))
+    mail_host.say(f"\n{report}")
+    if directory:
+        _write(directory / "benchmark_fleet.md", report)
+
+
 def _write(path: Path, report: str) -> None:
     path.write_text(report, encoding="utf-8")
     mail_host.say(f"    written: {path}")
@@ -94,6 +103,7 @@ PARTS: dict[str, Callable[[Lab, bool, Path | None], None]] = {
     "database": _database,
     "recorder": _recorder,
     "virtual_servers": _virtual_servers,
+    "fleet": _fleet,
 }
 
 

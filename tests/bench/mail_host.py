@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from guests import Guest, GuestsError, Lab
+from guests.recipe import ROLE_PACKAGES
 from support.playbook import play
 
 SCRIPTS = Path(__file__).parent / "in_guest"
@@ -40,6 +41,12 @@ def boot(lab: Lab, name: str, release: str, recorder: str, idle: tuple[str, ...]
         raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
     guest.run(["systemctl", "stop", *idle])
     return guest
+
+
+def install_packages(guest: Guest) -> None:
+    """Install what the role would, so that this is not what is measured. Raises GuestsError."""
+    install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *ROLE_PACKAGES]
+    guest.run(["env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=PATIENCE_SECONDS)
 
 
 def measure(guest: Guest, script: str, quick: bool) -> Any:

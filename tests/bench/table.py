@@ -39,3 +39,14 @@ def number(count: int) -> str:
 def verdict(bound: str, reached: bool) -> str:
     """Return the bound that was set, and whether it was reached."""
     return f"{bound}: {'reached' if reached else '**not reached**'}"
+
+
+def seconds(value: float) -> str:
+    """Return seconds with three digits that count."""
+    return number(round(value)) if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def seconds_spread(values: Sequence[float]) -> str:
+    """Return the median and, in brackets, the least and the most, in seconds; of a single value that alone."""
+    median = seconds(statistics.median(values))
+    return f"{median} ({seconds(min(values))}..{seconds(max(values))})" if len(values) > 1 else median

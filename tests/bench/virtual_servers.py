@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from guests import Guest, GuestsError, Lab
-from guests.recipe import ROLE_PACKAGES
 from support.playbook import play
 
 from . import mail_host
@@ -61,8 +60,7 @@ def servers(count: int, moved: int = 0) -> list[dict[str, Any]]:
 def _host(lab: Lab, name: str) -> Iterator[Guest]:
     """A new host that has the packages already, so that their installation is not what is measured. Raises GuestsError."""
     guest = mail_host.untouched(lab, name, RELEASE)
-    install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *ROLE_PACKAGES]
-    guest.run(["env", "DEBIAN_FRONTEND=noninteractive", *install], timeout=PATIENCE_SECONDS)
+    mail_host.install_packages(guest)
     try:
         yield guest
     finally:

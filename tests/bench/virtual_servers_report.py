@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import statistics
 
-from .table import number, table, verdict
+from .table import number, seconds, seconds_spread, table, verdict
 from .virtual_servers_results import Contest, VirtualServersResults
 
 MOST_GROWTH = 2
@@ -67,15 +67,6 @@ def render(results: VirtualServersResults) -> str:
     )
 
 
-def _seconds(seconds: float) -> str:
-    return number(round(seconds)) if seconds >= 100 else f"{seconds:.1f}" if seconds >= 10 else f"{seconds:.2f}"
-
-
-def _spread(seconds: list[float]) -> str:
-    median = _seconds(statistics.median(seconds))
-    return f"{median} ({_seconds(min(seconds))}..{_seconds(max(seconds))})" if len(seconds) > 1 else median
-
-
 def _contest(results: VirtualServersResults, work: str) -> str:
     beside = work != "changed"
     smallest = statistics.median(results.of("role")[0].seconds(work))
@@ -85,12 +76,17 @@ def _contest(results: VirtualServersResults, work: str) -> str:
     for each in results.of("role"):
         median = statistics.median(each.seconds(work))
         rows.append(
-            [number(each.servers), _spread(each.seconds(work)), f"{median / smallest:.2f}", _own_target(each, work, smallest)]
+            [
+                number(each.servers),
+                seconds_spread(each.seconds(work)),
+                f"{median / smallest:.2f}",
+                _own_target(each, work, smallest),
+            ]
         )
         if beside:
             loops, measured = results.loops(work, each.servers)
             ratio = loops / median
-            rows[-1] += [f"{'' if measured else '≈ '}{_seconds(loops)}", f"{'' if measured else '≈ '}{ratio:.1f}"]
+            rows[-1] += [f"{'' if measured else '≈ '}{seconds(loops)}", f"{'' if measured else '≈ '}{ratio:.1f}"]
             bound = each.servers == RATIO_SERVERS
             rows[-1].append(verdict(f"≥ {LEAST_RATIO}", ratio >= LEAST_RATIO) if bound else "")
     return table(heads, rows)
@@ -134,5 +130,5 @@ def _expiry(results: VirtualServersResults) -> str:
     all_apart = statistics.median(expiry.extrapolated)
     ratio = all_apart / statistics.median(expiry.together)
     mark = "" if expiry.processes == expiry.databases else "≈ "
-    cells = [_spread(expiry.together), _spread(expiry.apart), f"{mark}{_seconds(all_apart)}", f"{mark}{ratio:.1f}"]
+    cells = [seconds_spread(expiry.together), seconds_spread(expiry.apart), f"{mark}{seconds(all_apart)}", f"{mark}{ratio:.1f}"]
     return table(heads, [[number(expiry.databases), *cells]])

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import GuestsError
@@ -39,11 +40,8 @@ def missing_packages() -> list[str]:
     return missing if file.exists() else [*missing, package]
 
 
-def require_packages() -> None:
-    """Install with apt-get what is missing; raises GuestsError where that does not work."""
-    packages = missing_packages()
-    if not packages:
-        return
+def install_packages(packages: Sequence[str]) -> None:
+    """Install Debian packages with apt-get; raises GuestsError where that does not work."""
     wanted = " ".join(packages)
     if not shutil.which("apt-get"):
         raise GuestsError(f"this host has no apt-get: install the equivalents of {wanted}")
@@ -63,4 +61,6 @@ def require_packages() -> None:
 def require_all() -> None:
     """Raise GuestsError unless guests can be built and run here; installs missing packages."""
     require_root()
-    require_packages()
+    missing = missing_packages()
+    if missing:
+        install_packages(missing)

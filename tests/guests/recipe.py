@@ -16,6 +16,9 @@ PACKAGES = (
 ROLE_PACKAGES = ("python3-bsddb3", "python3-aiohttp", "python3-systemd", "python3-apt")
 """Not installed, but lying in the image's own package source with what they depend on."""
 
+SENDMAIL_PACKAGES = ("sendmail", "sendmail-base", "sendmail-bin", "sendmail-cf")
+"""Installed, and lying there too: they are reinstalled where a new sendmail.cf is to come of it."""
+
 COURIER_PACKAGES = {"bookworm": ("courier-pop", "courier-imap")}
 """Lying there as well: the POP and IMAP servers that take Dovecot's place in the tests of PAM."""
 
@@ -27,7 +30,7 @@ SCRIPT = Path(__file__).with_name("recipe.sh")
 
 def downloads(release: str) -> tuple[str, ...]:
     """Return what lies in the package source of RELEASE's image, but for what it depends on."""
-    return (*ROLE_PACKAGES, *COURIER_PACKAGES.get(release, ()))
+    return (*ROLE_PACKAGES, *SENDMAIL_PACKAGES, *COURIER_PACKAGES.get(release, ()))
 
 
 def digest(release: str) -> str:

@@ -9,7 +9,7 @@ root=$1
 # Only fetched. apt runs outside the image, with mmdebstrap's configuration.
 mkdir -p "$root/srv/packages/partial"
 # shellcheck disable=SC2086 # a list of package names
-APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get install --yes --quiet --download-only \
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get install --yes --quiet --download-only --reinstall \
     --no-install-recommends --option "Dir::Cache::archives=$root/srv/packages/" $DOWNLOADS
 rm -rf "$root/srv/packages/partial" "$root/srv/packages/lock"
 cd "$root/srv/packages"

@@ -9,9 +9,11 @@ import pytest
 
 from support.mail import rcpt
 from support.playbook import CHECKOUT, play
+from support.waiting import wait_until
 
 HOST = "mailhost"
 CONFIGURATION = "/etc/mail/sendmail.cf"
+PID_FILE = "/run/sendmail/mta/sendmail.pid"
 WINDOW = 31
 # As it stands in the ruleset.
 SECONDS = WINDOW * 60
@@ -42,11 +44,15 @@ def edit(lab, mail_host):
 @pytest.fixture(scope="module")
 def program(mail_host):
     """The program that runs as the daemon, replaced by one that is particular about its configuration."""
-    path = mail_host.run(["sed", "-n", "2s/ .*//p", "/run/sendmail/mta/sendmail.pid"]).stdout.strip()
+    path = mail_host.run(["sed", "-n", "2s/ .*//p", PID_FILE]).stdout.strip()
     mail_host.run(["mv", path, f"{path}.real"])
     mail_host.write(path, PARTICULAR)
     mail_host.run(["chmod", "755", path])
     yield path
+    # Debian's script finds a daemon by its program, and would not find this one.
+    process_id = mail_host.run(["sed", "-n", "1p", PID_FILE]).stdout.strip()
+    mail_host.run(["kill", process_id])
+    wait_until(lambda: mail_host.run(["test", "-e", f"/proc/{process_id}"], check=False).returncode != 0)
     mail_host.run(["mv", f"{path}.real", path])
     mail_host.run(["systemctl", "restart", "sendmail"])
 

@@ -34,6 +34,7 @@ def host(name: str, *servers: dict[str, Any], **others: Any) -> dict[str, Any]:
         "recorder": "up",
         "expiry": {"last": MADE - 5 * HOUR, "status": 0, "late": False},
         "drift": [],
+        "drift_fault": "",
         "virtual_servers": list(servers) or [server()],
         **others,
     }
@@ -52,6 +53,7 @@ def troubled() -> dict[str, Any]:
         {"host": ugly, "fault": "unreachable: " + "no route to host " * 9},
         host("late", expiry={"last": MADE - 40 * HOUR, "status": 0, "late": True}, recorder="down"),
         host("failed", expiry={"last": MADE - HOUR, "status": 66, "late": False}, drift=None),
+        host("fails", drift=None, drift_fault="no sendmail"),
         host("differs", drift=[f"/etc/{number}" for number in range(9)]),
         host("new", expiry={"last": None, "status": None, "late": False}, recorder="none"),
         host(

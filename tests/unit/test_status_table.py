@@ -40,7 +40,7 @@ def test_everything_that_needs_attention_is_a_sentence_with_host_and_remedy():
     sentences = attention(troubled())
     beginnings = [sentence.partition(": ")[0] for sentence in sentences]
     many = "many-servers-have-a-long-name.example.org"
-    assert beginnings == ["<script>alert('&')</script>", "late", "late", "failed", "differs", many, many, many]
+    assert beginnings == ["<script>alert('&')</script>", "late", "late", "failed", "fails", "differs", many, many, many]
     assert (
         "differs: differs from what the role would install: /etc/0, /etc/1, /etc/2 and 6 more; run vsmtp.relay.site"
         in sentences

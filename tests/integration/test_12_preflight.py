@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host on which the role cannot do its work: it says so in one line, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.fingerprint import fingerprint
+from support.playbook import play
+
+# A program in the place of one that the host has, as it is on systems other than the guest's.
+WITHOUT_BERKELEY_DB = "#!/bin/sh\necho 'Version 8.18.1\n Compiled with: DNSMAP IPV6_FULL MATCHGECOS MILTER CDB STARTTLS'\n"
+OLD_DOVECOT = "#!/bin/sh\necho '2.2.36 (1f10bfa63)'\n"
+NOTHING = ""
+OTHER_POLICY_SERVER = "auth_policy_server_url = http://127.0.0.1:4001/\nauth_policy_hash_nonce = other\n"
+
+
+class Host:
+    """The mail host, with something about it changed until it is mended."""
+
+    def __init__(self, guest):
+        self._guest = guest
+        self._mounted, self._written = [], []
+
+    def replace(self, program, text):
+        """Put a script in the place of a program; an empty one is none."""
+        self._guest.write("/run/instead", text)
+        self._guest.run(["chmod", "755" if text else "644", "/run/instead"])
+        path = self._guest.run(["realpath", program]).stdout.strip()
+        self._guest.run(["mount", "--bind", "/run/instead", path])
+        self._mounted.append(path)
+
+    def write(self, path, text):
+        self._guest.write(path, text)
+        self._written.append(path)
+
+    def mend(self):
+        for path in self._mounted:
+            self._guest.run(["umount", path])
+        for path in self._written:
+            self._guest.run(["rm", path])
+
+
+@pytest.fixture
+def host(mail_host):
+    host = Host(mail_host)
+    yield host
+    host.mend()
+
+
+def other_policy_server(host):
+    host.write("/etc/dovecot/conf.d/96-other.conf", OTHER_POLICY_SERVER)
+
+
+def a_pam_file_without_account_lines(host):
+    host.write("/etc/pam.d/pop3-bare", "auth required pam_unix.so\n")
+
+
+CASES = {
+    "a sendmail with CDB alone": (
+        lambda host: host.replace("/usr/sbin/sendmail", WITHOUT_BERKELEY_DB),
+        {},
+        "this sendmail (8.18.1) was compiled without Berkeley DB, so it cannot read relayers.db",
+    ),
+    "no sendmail": (lambda host: host.replace("/usr/sbin/sendmail", NOTHING), {}, "there is no sendmail: install it first"),
+    "no Dovecot": (lambda host: host.replace("/usr/sbin/dovecot", NOTHING), {}, "there is no Dovecot: install it first"),
+    "an old Dovecot": (
+        lambda host: host.replace("/usr/sbin/dovecot", OLD_DOVECOT),
+        {},
+        "Dovecot 2.2.36 is not supported, only 2.3 and 2.4 are",
+    ),
+    "another policy server": (
+        other_policy_server,
+        {},
+        "Dovecot already asks another policy server (http://127.0.0.1:4001/); it can ask only one",
+    ),
+    "no such PAM service": (
+        lambda host: None,
+        {"pop_before_smtp_recorder": "pam", "pop_before_smtp_pam_services": ["pop-other"]},
+        "there is no /etc/pam.d/pop-other: set pop_before_smtp_pam_services",
+    ),
+    "a PAM service without account lines": (
+        a_pam_file_without_account_lines,
+        {"pop_before_smtp_recorder": "pam", "pop_before_smtp_pam_services": ["pop3-bare"]},
+        "no account line in /etc/pam.d/pop3-bare",
+    ),
+    "not root": (
+        lambda host: None,
+        {"ansible_become": True, "ansible_become_method": "ansible.builtin.su", "ansible_become_user": "alice"},
+        "connect as root, or run the playbook with --become",
+    ),
+    "a list that is wrong": (
+        lambda host: None,
+        {"pop_before_smtp_virtual_servers": [{"name": "a", "root": "/srv/a"}, {"name": "A B", "root": "relative"}]},
+        "A B",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_cannot_be_is_said_in_one_line_and_nothing_changes(lab, mail_host, host, case):
+    arrange, variables, said = CASES[case]
+    arrange(host)
+    before = fingerprint(mail_host)
+    run = play(lab, "vsmtp.relay.site", "-e", json.dumps(variables))
+    assert run.status != 0
+    assert [line for line in run.output.splitlines() if said in line], run.output
+    assert sum(counts["changed"] for counts in run.counts.values()) == 0
+    assert fingerprint(mail_host) == before
