@@ -19,9 +19,9 @@ ALL = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 def find(version: str) -> Path | None:
     """Return the interpreter of a version like "3.12", from PATH or of pyenv; None if there is none."""
     for candidate in [shutil.which(f"python{version}"), *_of_pyenv(version)]:
-        # One of pyenv's shims may stand in PATH for an interpreter that is not chosen.
-        if candidate and _reports(candidate, version):
-            return Path(candidate)
+        found = _behind(candidate, version) if candidate else None
+        if found:
+            return found
     return None
 
 
@@ -45,7 +45,9 @@ def _pyenv() -> Path:
     return Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
 
 
-def _reports(interpreter: str | Path, version: str) -> bool:
-    command = [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+def _behind(candidate: str | Path, version: str) -> Path | None:
+    """Return the interpreter that ``candidate`` runs: itself, or the one that a shim of pyenv stands for, if that is chosen."""
+    command = [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode == 0 and done.stdout.strip() == version
+    told, _blank, path = done.stdout.strip().partition(" ")
+    return Path(path) if done.returncode == 0 and told == version else None
