@@ -8,7 +8,11 @@ SHELL := /bin/bash
 BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/venv
 GUESTS := PYTHONPATH=tests python -m guests
-SOURCES := $(shell git ls-files --cached --others --exclude-standard -- galaxy.yml README.md LICENSE meta plugins roles playbooks docs changelogs 2>/dev/null)
+GATES := PYTHONPATH=tests python -m gates
+# What the tarball is made of; wildcard leaves out what is deleted and not yet committed.
+SOURCES := $(wildcard $(shell git ls-files --cached --others --exclude-standard -- galaxy.yml '*.md' LICENSE LICENSES REUSE.toml \
+    meta plugins roles playbooks docs changelogs tests/sanity 2>/dev/null))
+TARBALL = $(firstword $(wildcard $(BUILD)/release/vsmtp-relay-*.tar.gz))
 
 PATH_WITHOUT_VENV := $(PATH)
 export PATH := $(VENV)/bin:$(PATH)
@@ -16,21 +20,24 @@ export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
 export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
-.PHONY: help demo test test-fast test-matrix lint unit guests-tests sendmail-cf virtual-servers recorder breaking molecule clean
+.PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit guests-tests sendmail-cf virtual-servers recorder breaking molecule clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
 	@echo 'make test-fast   lint and unit tests only'
+	@echo 'make gates       ansible-test, galaxy-importer and the linters of collections'
+	@echo 'make release     builds the tarball and checks it'
 	@echo 'make bench       measures the database, the login recorder and the role; writes docs/benchmark*.md'
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m demo
 
-test: test-fast molecule guests-tests sendmail-cf virtual-servers recorder breaking
+test: test-fast gates molecule guests-tests sendmail-cf virtual-servers recorder breaking
 
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
+	$(GATES) matrix
 	pytest --full -s tests/recorder tests/virtual_servers tests/breaking
 
 test-fast: lint unit
@@ -40,10 +47,39 @@ lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	ruff format --check .
 	mypy
 	yamllint --strict .
+	$(GATES) target-syntax
 	cd $(BUILD)/ansible_collections/vsmtp/relay && ANSIBLE_COLLECTIONS_PATH=$(BUILD) ansible-lint --offline --profile production
 
 unit: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
-	pytest tests/unit
+	rm -rf $(BUILD)/coverage
+	mkdir -p $(BUILD)/coverage
+	coverage run -m pytest --numprocesses auto tests/unit
+	coverage combine --quiet
+	coverage report
+	coverage json --quiet -o $(BUILD)/coverage/report.json
+	$(GATES) branches $(BUILD)/coverage/report.json
+
+# What the ecosystem asks of a collection, with the ansible-core of the environment.
+gates: $(VENV)/ready collection
+	antsibull-changelog lint
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --disallow-unknown-collection-refs .
+	reuse lint --quiet || reuse lint
+	$(GATES) galaxy-importer $(TARBALL)
+	$(GATES) ansible-test
+
+# The changelog from the fragments, for the version of galaxy.yml; again, after something was added, until it is released.
+changelog: $(VENV)/ready
+	antsibull-changelog release --reload-plugins --update-existing
+
+# The tarball for Galaxy, in .build/release.
+release: $(VENV)/ready collection
+	$(GATES) galaxy-importer $(TARBALL)
+	$(GATES) release $(TARBALL)
+	@echo 'To publish: ansible-galaxy collection publish $(TARBALL)'
+
+# Has git call the quick checks before each commit.
+pre-commit: $(VENV)/ready
+	pre-commit install
 
 guests-tests: $(VENV)/ready collection
 	pytest tests/integration
@@ -92,6 +128,7 @@ shell: $(VENV)/ready collection
 # The tarball that users get, installed as users install it: nothing is tested from the checkout that a user would not have.
 collection: $(BUILD)/collections/installed
 $(BUILD)/collections/installed: $(VENV)/ready $(SOURCES)
+	rm -rf $(BUILD)/release
 	ansible-galaxy collection build --force --output-path $(BUILD)/release .
 	ansible-galaxy collection install --force --offline --collections-path $(BUILD)/collections $(BUILD)/release/vsmtp-relay-*.tar.gz
 	touch $@
@@ -101,10 +138,10 @@ $(BUILD)/ansible_collections/vsmtp/relay:
 	mkdir -p $(@D)
 	ln -sfn $(CURDIR) $@
 
-$(VENV)/ready: tests/requirements.txt tests/set-up
+$(VENV)/ready: tests/requirements.txt tests/unit/requirements.txt tests/set-up
 	PATH='$(PATH_WITHOUT_VENV)' tests/set-up $(VENV)
 	touch $@
 
 clean:
 	@if [ -d $(GUESTS_STATE) ]; then PYTHONPATH=tests python3 -m guests clean; fi
-	rm -rf $(BUILD) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(BUILD) .hypothesis .mypy_cache .pytest_cache .ruff_cache changelogs/.plugin-cache.yaml

@@ -135,7 +135,7 @@ databases:
       description: What was saved of a damaged database. Only with O(repair=true), V(null) if it was sound.
       type: dict
       contains:
-        copy:
+        damaged_file:
           description: Where the damaged file is kept.
           type: str
         entries:
@@ -208,7 +208,7 @@ def repaired(path, lock_timeout, check_mode):
     if not os.path.exists(path):
         return None
     done = repair.repair(path, lock_timeout, check_only=check_mode)
-    return None if done is None else dict(copy=done.copy, entries=done.entries)
+    return None if done is None else dict(damaged_file=done.copy, entries=done.entries)
 
 
 def refresh_seconds(refresh):

@@ -57,7 +57,9 @@ def ages(fleet: Mapping[str, Any]) -> str:
             (hour, place, count) for place, (_name, counts) in enumerate(rows) for hour, count in enumerate(counts) if count
         ]
         sizes = [max(4.0, LARGEST * count / most) for _hour, _place, count in points]
-        axes.scatter([hour for hour, *_ in points], [place for _, place, _ in points], s=sizes, color=ACCENT, linewidths=0)
+        hours = [hour for hour, _place, _count in points]
+        places = [place for _hour, place, _count in points]
+        axes.scatter(hours, places, s=sizes, color=ACCENT, linewidths=0)
         axes.set_xlim(-1, 25)
         axes.set_xticks([0, 6, 12, 18, 24], ["now", "6", "12", "18", "24+"])
         axes.set_xlabel("hours since the last login")

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from support.mail import PORTS, Imap4, Pop3, rcpt
 
@@ -42,10 +43,10 @@ def log_in(server: str, source: Source, protocol: str, user: str, password: str)
     if protocol.startswith("pop3"):
         session: Pop3 | Imap4 = Pop3(source, server, PORTS[protocol])
         session.user(user)
-        give, leave = lambda: session.pass_(password), session.quit
+        give, leave = partial(session.pass_, password), session.quit
     else:
         session = Imap4(source, server, PORTS[protocol])
-        give, leave = lambda: session.login(user, password), session.logout
+        give, leave = partial(session.login, user, password), session.logout
     start = time.monotonic()
     try:
         give()
@@ -121,7 +122,7 @@ def main() -> None:
             results.append(one(options, number, address))
 
     with ThreadPoolExecutor(options.threads) as threads:
-        for done in [threads.submit(run) for _ in range(options.threads)]:
+        for done in [threads.submit(run) for _thread in range(options.threads)]:
             done.result()
     print(json.dumps(results))
 

@@ -300,7 +300,7 @@ def test_a_damaged_database_is_no_input_and_stays_as_it_is(run, relayers_db, wor
 
 
 def test_a_directory_that_is_not_there_cannot_be_written(run, tmp_path):
-    status, _, errors = run("--database", tmp_path / "missing" / "relayers.db", "add", A)
+    status, _output, errors = run("--database", tmp_path / "missing" / "relayers.db", "add", A)
     assert status == 73
     assert one_line(errors)
 
@@ -309,7 +309,7 @@ def test_a_directory_that_is_not_there_cannot_be_written(run, tmp_path):
 def test_a_disk_that_is_full_is_an_input_output_error(run, small_disk, native_database, words):
     relayers_db = native_database(small_disk / "relayers.db")
     relayers_db.fill({f"10.0.{n >> 8}.{n & 255}": n for n in range(2000)})
-    status, _, errors = run("--database", relayers_db.path, *words)
+    status, _output, errors = run("--database", relayers_db.path, *words)
     assert status == 74
     assert one_line(errors)
     assert len(relayers_db.entries()) == 2000
@@ -399,7 +399,7 @@ def test_the_only_virtual_server_of_a_host_is_meant_from_everywhere(run, table, 
 def test_where_no_virtual_server_is_the_default_one_has_to_be_named(run, table, monkeypatch, tmp_path, changed):
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
     monkeypatch.setenv("HOME", str(tmp_path))
-    status, _, errors = run("add", B, table=table)
+    status, _output, errors = run("add", B, table=table)
     assert status in (64, 65)
     assert one_line(errors)
     assert "--server" in errors
@@ -407,14 +407,14 @@ def test_where_no_virtual_server_is_the_default_one_has_to_be_named(run, table, 
 
 
 def test_an_unknown_virtual_server_is_told_with_those_that_there_are(run, table):
-    status, _, errors = run("--server", "delta", "dump", table=table)
+    status, _output, errors = run("--server", "delta", "dump", table=table)
     assert status in (64, 65)
     assert one_line(errors)
     assert "alpha, beta, gamma" in errors
 
 
 def test_without_a_table_a_database_has_to_be_named(run):
-    status, _, errors = run("dump")
+    status, _output, errors = run("dump")
     assert status == 66
     assert one_line(errors)
     assert "--database" in errors
@@ -424,7 +424,7 @@ def test_without_a_table_a_database_has_to_be_named(run):
 @pytest.mark.parametrize("words", [["add", B], ["delete", A], ["expire"]])
 def test_one_broken_database_does_not_stop_the_others(run, table, native_database, broken, words):
     native_database(f"{broken}/etc/relayers.db").damage()
-    status, _, errors = run("--all", *words, table=table)
+    status, _output, errors = run("--all", *words, table=table)
     assert status == 66
     assert one_line(errors)
     assert broken in errors
@@ -434,7 +434,7 @@ def test_one_broken_database_does_not_stop_the_others(run, table, native_databas
 
 def test_dump_of_all_prints_what_can_be_read(run, table, native_database):
     native_database("alpha/etc/relayers.db").damage()
-    status, output, _ = run("--all", "dump", table=table)
+    status, output, _errors = run("--all", "dump", table=table)
     assert status == 66
     assert output.count(f"\n{A} 5\n") == 2
 

@@ -142,7 +142,7 @@ def test_the_key_may_come_byte_by_byte_and_in_any_case_with_blanks(with_port):
 )
 def test_who_shows_no_key_is_told_so_and_never_reaches_the_server(with_port, said):
     async def work(port):
-        reader, _ = await port.client(said)
+        reader, _writer = await port.client(said)
         with contextlib.suppress(ConnectionResetError):
             assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
         await until(lambda: port.refused == ["a report without the right key"])
@@ -153,7 +153,7 @@ def test_who_shows_no_key_is_told_so_and_never_reaches_the_server(with_port, sai
 
 def test_an_empty_key_opens_nothing(with_port):
     async def work(port):
-        reader, _ = await port.client(HEAD % b"")
+        reader, _writer = await port.client(HEAD % b"")
         assert (await reader.read()).startswith(b"HTTP/1.1 403 ")
 
     with_port(work, key=b"")
@@ -165,7 +165,7 @@ def test_the_oldest_stranger_goes_first_and_who_has_shown_the_key_stays(with_por
     async def work(port):
         known, writer = await port.client(GREETING)
         assert await known.readexactly(len(GREETING)) == GREETING
-        strangers = [(await port.client())[0] for _ in range(5)]
+        strangers = [(await port.client())[0] for _stranger in range(5)]
         assert await is_closed(strangers[0])
         assert await is_closed(strangers[1])
         assert port.strangers == 3
@@ -183,7 +183,7 @@ def test_a_report_is_served_however_many_strangers_come_before_and_after_it_at_o
 
     async def work(port):
         # The kernel takes them all before the event loop gets its turn.
-        clients = [socket.create_connection(port._address) for _ in range(60)]
+        clients = [socket.create_connection(port._address) for _client in range(60)]
         clients[30].sendall(GREETING)
         try:
             clients[30].setblocking(False)
@@ -206,10 +206,10 @@ def test_late_strangers_are_closed_also_those_that_say_a_little_and_the_others_a
     async def work(port):
         known, writer = await port.client(GREETING)
         assert await known.readexactly(len(GREETING)) == GREETING
-        silent, _ = await port.client()
-        slow, _ = await port.client(b"PO")
+        silent, _writer = await port.client()
+        slow, _writer = await port.client(b"PO")
         now[0] += connections.STRANGER_SECONDS - 1
-        young, _ = await port.client()
+        young, _writer = await port.client()
         now[0] += 2
         port.connections.close_strangers()
         assert await is_closed(silent)
@@ -224,7 +224,7 @@ def test_late_strangers_are_closed_also_those_that_say_a_little_and_the_others_a
 
 def test_strangers_who_leave_are_forgotten(with_port):
     async def work(port):
-        _, writer = await port.client()
+        _reader, writer = await port.client()
         writer.close()
         await until(lambda: port.strangers == 0)
         assert port.refused == []
@@ -234,7 +234,7 @@ def test_strangers_who_leave_are_forgotten(with_port):
 
 def test_without_file_descriptors_a_stranger_has_to_go(with_port, monkeypatch):
     async def work(port):
-        stranger, _ = await port.client()
+        stranger, _writer = await port.client()
 
         class Exhausted:
             def accept(self):

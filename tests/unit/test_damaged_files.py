@@ -45,7 +45,7 @@ def damaged(sound, seed):
     """Return ``sound`` with some bits, blocks or its end changed, in a way that only depends on ``seed``."""
     chance = random.Random(seed)
     data = bytearray(sound)
-    for _ in range(chance.randint(1, 4)):
+    for _damage in range(chance.randint(1, 4)):
         # A header more often than chance would have it: that is what leads libdb astray.
         page = chance.randrange(len(data) // 4096) * 4096
         at = min(page + chance.choice([chance.randrange(4096), chance.randrange(32), chance.randrange(200)]), len(data) - 1)

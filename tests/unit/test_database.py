@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import functools
 import os
@@ -146,6 +147,10 @@ def a_btree(path):
     assert os.system(f"printf 'key\\nvalue\\n' | db5.3_load -T -t btree {path}") == 0
 
 
+def a_link_to_itself(path):
+    path.symlink_to(path)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -154,7 +159,7 @@ def a_btree(path):
         (lambda path: path.touch(), "is an empty file"),
         (lambda path: path.mkdir(), "is not a regular file"),
         (os.mkfifo, "is not a regular file"),
-        (lambda path: path.symlink_to(path), "symbolic link"),
+        (a_link_to_itself, "symbolic link"),
     ],
 )
 @pytest.mark.parametrize("use", [read, functools.partial(database.change, edit=ADD)])
@@ -374,6 +379,67 @@ def test_a_database_that_is_removed_meanwhile_is_created_anew(relayers_db):
 
     assert database.change(relayers_db.path, edit).created
     assert relayers_db.entries() == {"10.0.0.1": "5"}
+
+
+@pytest.fixture
+def before_the_new_file_takes_its_place(monkeypatch):
+    """Return what has something done once, after the new file was written and before it takes the place of the old one."""
+
+    def arrange(work):
+        give_attributes = database._give_attributes
+        waiting = [work]
+
+        def interrupted(*arguments):
+            give_attributes(*arguments)
+            if waiting:
+                waiting.pop()()
+
+        monkeypatch.setattr(database, "_give_attributes", interrupted)
+
+    return arrange
+
+
+def test_what_makemap_wrote_at_the_last_moment_is_not_lost(relayers_db, before_the_new_file_takes_its_place):
+    relayers_db.fill({"10.0.0.9": 7})
+    before_the_new_file_takes_its_place(lambda: relayers_db.fill({"10.0.0.8": 8}))
+    database.change(relayers_db.path, ADD)
+    assert relayers_db.entries() == {"10.0.0.9": "7", "10.0.0.8": "8", "10.0.0.1": "5"}
+
+
+def test_a_database_that_makemap_created_at_the_last_moment_is_not_replaced(relayers_db, before_the_new_file_takes_its_place):
+    before_the_new_file_takes_its_place(lambda: relayers_db.fill({"10.0.0.8": 8}))
+    assert not database.change(relayers_db.path, ADD).created
+    assert relayers_db.entries() == {"10.0.0.8": "8", "10.0.0.1": "5"}
+
+
+def test_a_database_that_was_removed_at_the_last_moment_is_created_anew(relayers_db, before_the_new_file_takes_its_place):
+    relayers_db.fill({"10.0.0.9": 7})
+    before_the_new_file_takes_its_place(lambda: os.unlink(relayers_db.path))
+    assert database.change(relayers_db.path, ADD).created
+    assert relayers_db.entries() == {"10.0.0.1": "5"}
+
+
+def test_a_change_that_somebody_else_has_made_meanwhile_is_not_made_again(relayers_db, before_the_new_file_takes_its_place):
+    relayers_db.fill({"10.0.0.9": 7})
+    before_the_new_file_takes_its_place(lambda: relayers_db.fill({"10.0.0.1": 5}))
+    assert not database.change(relayers_db.path, ADD)
+    assert relayers_db.entries() == {"10.0.0.9": "7", "10.0.0.1": "5"}
+    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+
+
+def test_where_the_new_file_cannot_take_its_place_the_old_one_stays_as_it_was(relayers_db, monkeypatch):
+    relayers_db.fill({"10.0.0.9": 7})
+    before = os.stat(relayers_db.path).st_mtime_ns
+
+    def refuse(_source, _destination):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(InputOutputError):
+        database.change(relayers_db.path, ADD)
+    assert os.stat(relayers_db.path).st_mtime_ns == before
+    assert relayers_db.entries() == {"10.0.0.9": "7"}
+    assert files_in_directory_of(relayers_db) == ["relayers.db"]
 
 
 def test_a_database_that_is_written_all_the_time_is_busy_and_unchanged(relayers_db, holder):

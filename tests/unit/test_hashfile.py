@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.hashfile import HashFile
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import hashfile
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MissingBindingError, UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.hashfile import HashFile, NoEntries
 
 # The byte 1 stands before each item of a page; \01 is how db5.3_load writes it.
 KINDS = {
@@ -82,3 +85,90 @@ def test_entries_put_a_moment_ago_are_found(relayers_db, opened):
         assert len(list(entries.items())) == 2001
         entries.delete_where(lambda keys, values: [key for key, value in zip(keys, values, strict=True) if value == b"6"])
         assert list(entries.items()) == [(b"10.0.0.1", b"5")]
+
+
+def test_a_key_that_is_not_there_cannot_be_taken_away(relayers_db, opened):
+    relayers_db.fill({"10.0.0.1": "5"})
+    with opened(writable=True) as entries:
+        with pytest.raises(KeyError):
+            entries.delete(b"10.0.0.2")
+        assert entries.get(b"10.0.0.2") is None
+    assert relayers_db.entries() == {"10.0.0.1": "5"}
+
+
+def test_a_new_value_takes_the_place_of_all_that_a_key_had(relayers_db, opened):
+    relayers_db.fill({"10.0.0.1": "5"}, "-c", "duplicates=1")
+    relayers_db.fill({"10.0.0.1": "6"})
+    with opened(writable=True) as entries:
+        entries.put(b"10.0.0.1", b"7")
+        entries.put(b"10.0.0.2", b"8")
+    assert relayers_db.entries() == {"10.0.0.1": "7", "10.0.0.2": "8"}
+
+
+def test_a_database_that_is_not_there_holds_nothing_whatever_is_put_there():
+    entries = NoEntries()
+    entries.put(b"10.0.0.1", b"5")
+    entries.delete_where(lambda keys, _values: keys)
+    assert entries.get(b"10.0.0.1") is None
+    assert list(entries.items()) == []
+    with pytest.raises(KeyError):
+        entries.delete(b"10.0.0.1")
+
+
+def test_what_libdb_finds_wrong_in_the_middle_of_the_work_names_the_file_and_the_remedy(relayers_db, opened, monkeypatch):
+    relayers_db.fill({"10.0.0.1": "5"})
+    with opened(writable=True) as entries:
+        failing = Failing(entries._libdb.DBError)
+        monkeypatch.setattr(entries, "_db", failing)
+        for work in (
+            lambda: entries.get(b"10.0.0.1"),
+            lambda: entries.put(b"10.0.0.1", b"6"),
+            lambda: entries.delete(b"10.0.0.1"),
+            lambda: list(entries.items()),
+            lambda: entries.delete_where(lambda keys, _values: keys),
+        ):
+            with pytest.raises(UnreadableError, match=r"relayers\.db: not a sound .*\(page 7: bad\).* repair can save"):
+                work()
+        monkeypatch.undo()
+    assert relayers_db.entries() == {"10.0.0.1": "5"}
+
+
+class Failing:
+    """Stand in for libdb's handle of a file in which every operation finds damage that opening it did not show."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def get_flags(self):
+        return 0
+
+    def __getattr__(self, _operation):
+        def fail(*_arguments, **_options):
+            raise self._error(-30973, "page 7: bad")
+
+        return fail
+
+
+@pytest.fixture
+def without_berkeleydb(monkeypatch, tmp_path):
+    """Have no binding found but what lies in a directory of the test's; return that directory."""
+    monkeypatch.setattr(hashfile, "_BINDING", None)
+    for name in ("berkeleydb", "bsddb3", "bsddb3._pybsddb"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "berkeleydb", None)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    return tmp_path
+
+
+def test_without_a_binding_the_package_is_named(without_berkeleydb):
+    with pytest.raises(MissingBindingError, match="install the distribution's package python3-bsddb3"):
+        hashfile.binding()
+
+
+def test_of_the_distribution_s_binding_only_the_compiled_part_is_loaded(without_berkeleydb):
+    package = without_berkeleydb / "bsddb3"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise AssertionError('loaded')\n")
+    (package / "_pybsddb.py").write_text("DB_HASH = 2\n")
+    assert hashfile.binding().DB_HASH == 2
+    assert "bsddb3" not in sys.modules

@@ -306,7 +306,7 @@ def test_a_key_in_a_wrong_bucket_is_noticed_and_not_trusted(sound):
     assert hashpages.has_misplaced_keys(bytes(sound))
     got = dict(saved(sound))
     assert "10.9.3.200" not in got
-    assert set(numbered(2000)) - {"10.0.3.200"} - {name for name, _ in entries_in(sound, start)} <= set(got)
+    assert set(numbered(2000)) - {"10.0.3.200"} - {name for name, _time in entries_in(sound, start)} <= set(got)
 
 
 def test_what_makes_two_pages_the_same_is_noticed(sound):

@@ -78,7 +78,7 @@ def test_many_entries_are_shown_as_each_is_alone_and_only_those_up_to_the_limit(
         timestamp = timestamp_of(value)
         return limit is None or (timestamp is not None and timestamp <= limit)
 
-    shown = b"".join(listing.texts_of(([key for key, _ in page], [value for _, value in page]) for page in pages))
+    shown = b"".join(listing.texts_of(([key for key, _value in page], [value for _key, value in page]) for page in pages))
     assert shown == b"".join(listing.lines_of(key, value) for page in pages for key, value in page)
     shown = b"".join(listing.texts_of((tuple(zip(*page, strict=True)) for page in pages), limit))
     assert shown == b"".join(listing.lines_of(key, value) for page in pages for key, value in page if is_shown(value))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -89,6 +90,7 @@ def test_a_program_that_opens_the_file_while_we_hold_it_does_not_end_our_process
     relayers_db.fill({})
 
     def hold_and_be_disturbed():
+        blocked = False
         with QuietFile(relayers_db.path, True, Patience(0)) as quiet_file:
             try:
                 os.close(os.open(relayers_db.path, os.O_RDWR | os.O_NONBLOCK))
@@ -114,6 +116,42 @@ def test_what_is_released_can_be_written_by_others(relayers_db, child):
             child(write).result()
         quiet_file.release()
         assert child(write).result()
+
+
+@pytest.fixture
+def without_leases(monkeypatch):
+    """Have the kernel refuse leases, as it does on file systems that have none, and to who does not own the file."""
+    control = fcntl.fcntl
+
+    def refuse(descriptor, command, *arguments):
+        if command == fcntl.F_SETLEASE:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return control(descriptor, command, *arguments)
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+
+
+def test_where_there_are_no_leases_the_locks_have_to_do(relayers_db, without_leases, holder):
+    relayers_db.fill({})
+    with QuietFile(relayers_db.path, True, Patience(0)) as quiet_file:
+        quiet_file.release()
+    with holder(lambda: flock(relayers_db.path)), pytest.raises(BusyError):
+        quiet(relayers_db.path, exclusive=False)
+
+
+def test_who_is_interrupted_while_he_locks_leaves_nothing_open(relayers_db, monkeypatch):
+    relayers_db.fill({})
+
+    def interrupt(_descriptor, _operation):
+        raise KeyboardInterrupt
+
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(fcntl, "flock", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        quiet(relayers_db.path, exclusive=True)
+    with pytest.raises(KeyboardInterrupt):
+        SoleWriter(relayers_db.path, Patience(0))
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 def test_patience_ends_after_its_time_and_names_who_holds_what():

@@ -10,9 +10,19 @@ import os
 import pwd
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from ansible.module_utils import basic
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core 2.18
+
+    def patch_module_args(arguments):
+        content = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+        return mock.patch.object(basic, "_ANSIBLE_ARGS", content)
+
 
 MODULES = "ansible_collections.vsmtp.relay.plugins.modules"
 NOW = 1_700_000_000
@@ -692,7 +702,7 @@ PAM_FILES = {
 
 @pytest.mark.parametrize("name", PAM_FILES)
 def test_mail_host_info_tells_which_of_pam_s_files_decide_about_accounts(run, tmp_path, name):
-    for each, (text, _) in PAM_FILES.items():
+    for each, (text, _decides) in PAM_FILES.items():
         (tmp_path / each).write_text(text.format(directory=tmp_path))
     path = str(tmp_path / name)
     expected = [] if PAM_FILES[name][1] else [path]

@@ -111,12 +111,12 @@ class Recorder:
         self._thread.start()
 
     def _serve(self):
-        connection, _ = self._listener.accept()
+        connection, _address = self._listener.accept()
         with connection:
             received = b""
             while b"\r\n\r\n" not in received:
                 received += connection.recv(65536)
-            self.head, _, self.body = received.partition(b"\r\n\r\n")
+            self.head, _end, self.body = received.partition(b"\r\n\r\n")
             length = next(int(line.split()[1]) for line in self.head.split(b"\r\n") if line.startswith(b"Content-Length:"))
             while len(self.body) < length:
                 self.body += connection.recv(65536)

@@ -61,7 +61,15 @@ def recorder(recorder_module, log, tmp_path):
 
 
 @pytest.fixture
-def post(recorder):
+def unhurried(monkeypatch):
+    """Let a login wait for its database as long as a busy machine needs."""
+    from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recording
+
+    monkeypatch.setattr(recording, "ANSWER_SECONDS", 20.0)
+
+
+@pytest.fixture
+def post(recorder, unhurried):
     """Return what posts reports, one after the other, and returns status and JSON of the last answer."""
 
     def post(*bodies, key=KEY, path="/login?command=allow", method="POST"):
@@ -83,7 +91,7 @@ def report(**members):
     return json.dumps({**REPORT, **members}).encode()
 
 
-def test_a_login_is_in_the_database_before_it_is_let_in(recorder, native_database):
+def test_a_login_is_in_the_database_before_it_is_let_in(recorder, unhurried, native_database):
     async def talk():
         async with TestClient(TestServer(recorder.application(trusted=False))) as client:
             for number in range(5):

@@ -53,6 +53,21 @@ def test_without_a_secret_it_does_not_listen_on_tcp(main, tmp_path, capsys, monk
     assert "give --key-file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("library", "package"), [("web", "python3-aiohttp"), ("daemon", "python3-systemd")])
+def test_a_package_that_is_missing_is_told_at_start_in_one_line(main, tmp_path, capsys, monkeypatch, library, package):
+    (tmp_path / "table").touch()
+    monkeypatch.setitem(main.__globals__, library, None)
+    with pytest.raises(SystemExit) as end:
+        main(["--table", str(tmp_path / "table")])
+    assert end.value.code == 69
+    assert capsys.readouterr().err == f"vsmtprelay-recorder: install {package} from the distribution\n"
+
+
+def test_a_key_is_created_also_where_packages_are_missing(main, tmp_path, monkeypatch):
+    monkeypatch.setitem(main.__globals__, "web", None)
+    assert main(["--create-key", str(tmp_path / "key")]) == 0
+
+
 def test_a_network_that_is_none_is_told_at_start(main, tmp_path, capsys):
     main(["--create-key", str(tmp_path / "key")])
     (tmp_path / "table").touch()

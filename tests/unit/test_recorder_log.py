@@ -26,7 +26,7 @@ class Loop:
 
     def let_time_pass(self):
         calls, self.calls = self.calls, []
-        for _, work in calls:
+        for _seconds, work in calls:
             work()
 
 
@@ -89,7 +89,7 @@ def test_refusals_keep_no_login_from_being_told(log, told):
 
 
 def test_the_state_of_the_unit_is_told_once_a_second(log, told, loop):
-    for _ in range(1000):
+    for _login in range(1000):
         log.recorded(login(), SERVER)
     assert told.states == []
     loop.let_time_pass()
@@ -129,7 +129,7 @@ def test_a_message_that_quotes_a_whole_report_is_cut(log, told):
 def test_a_delayed_login_is_told_twice_but_memory_for_that_is_bounded(log, told, monkeypatch):
     monkeypatch.setattr(sys.modules[type(log).__module__], "MOST_DELAYED", 2)
     events = asyncio.new_event_loop()
-    written = [events.create_future() for _ in range(3)]
+    written = [events.create_future() for _writer in range(3)]
     for each in written:
         log.delayed(login(), SERVER, each)
         each.set_result(None)

@@ -49,8 +49,8 @@ def test_another_ruleset_takes_the_place_of_the_old_one(text, mc):
 
 
 @both
-@given(text=st.text(st.characters(codec="utf-8"), max_size=80))
-def test_any_text_is_restored_byte_by_byte(mc, text):
+@given(text=st.text(st.characters(codec="utf-8"), max_size=80).filter(lambda text: "vsmtp.relay" not in text))
+def test_any_text_without_our_lines_is_restored_byte_by_byte(mc, text):
     assert without_ruleset(with_ruleset(text, ONE, mc), mc) == text
 
 

@@ -69,7 +69,7 @@ class Connections:
             self._drop_oldest()
 
     def _accept(self) -> None:
-        for _ in range(ACCEPTED_IN_A_ROW):
+        for _connection in range(ACCEPTED_IN_A_ROW):
             try:
                 connection = self._listener.accept()[0]
             except (BlockingIOError, ConnectionAbortedError):
@@ -100,7 +100,7 @@ class Connections:
             return
         stranger = self._strangers[connection]
         stranger.said += said
-        head, end, _ = bytes(stranger.said).partition(END_OF_HEAD)
+        head, end, _rest = bytes(stranger.said).partition(END_OF_HEAD)
         if end and self._shows_key(head):
             self._hand_over(self._forget(connection), bytes(stranger.said))
         elif end or len(stranger.said) >= LONGEST_HEAD:
@@ -109,7 +109,7 @@ class Connections:
     def _shows_key(self, head: bytes) -> bool:
         name = recorder_key.HEADER.lower().encode()
         fields = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
-        given = [value for field, _, value in fields if field.lower() == name]
+        given = [value for field, _colon, value in fields if field.lower() == name]
         return len(given) == 1 and recorder_key.is_right(given[0], self._key)
 
     def _hand_over(self, connection: socket.socket, said: bytes) -> None:

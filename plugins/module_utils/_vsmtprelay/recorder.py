@@ -16,11 +16,10 @@ import contextlib
 import functools
 import time
 
-from aiohttp import web
-
 from . import recorder_key
 from .errors import MalformedError
 from .login import PATH, Login, LoginReader, NotRecorded
+from .recorder_packages import web
 from .recording import Recording
 from .spool import Spool
 

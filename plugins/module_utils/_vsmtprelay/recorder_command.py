@@ -16,15 +16,13 @@ import subprocess
 import sys
 import time
 
-from aiohttp import web
-from systemd import daemon
-
 from . import __version__, recorder_key
 from .connections import BACKLOG, Connections
 from .errors import RelayError
 from .login import LoginReader
 from .recorder import Recorder
 from .recorder_log import RecorderLog
+from .recorder_packages import daemon, web
 from .served_connections import ServedConnections, sockets_from_systemd
 from .spool import Spool
 from .virtual_servers import TABLE, VirtualServers
@@ -64,6 +62,9 @@ def main(arguments: Sequence[str]) -> int:
         if options.create_key:
             recorder_key.create(options.create_key)
             return 0
+        missing = _missing_packages()
+        if missing:
+            parser.exit(69, f"vsmtprelay-recorder: install {' and '.join(missing)} from the distribution\n")
         key = recorder_key.read(options.key_file) if options.key_file else ""
         log = RecorderLog()
         servers = VirtualServers.from_table(options.table)
@@ -81,15 +82,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _missing_packages() -> list[str]:
+    libraries = {"python3-aiohttp": web, "python3-systemd": daemon}
+    return [package for package, library in libraries.items() if library is None]
+
+
 def _print_status() -> int:
     """Print what the service last told systemd; returns the exit status, 3 if it is not running (as systemctl does)."""
     properties = ("ActiveState", "StatusText", "ActiveEnterTimestamp")
     command = ["systemctl", "show", *(f"--property={name}" for name in properties), UNIT]
+    # There is no AnsibleModule here, nor in the other programs of the package.
+    # pylint: disable-next=ansible-bad-function
     lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
     state = dict(line.split("=", 1) for line in lines)
     running = state["ActiveState"] == "active"
     since = f" since {state['ActiveEnterTimestamp']}" if running else ""
-    print(f"{state['ActiveState']}{since}: {state['StatusText'] or 'no reports yet'}")
+    sys.stdout.write(f"{state['ActiveState']}{since}: {state['StatusText'] or 'no reports yet'}\n")
     return 0 if running else 3
 
 

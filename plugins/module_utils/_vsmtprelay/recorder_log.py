@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 
-from systemd import daemon, journal
+from .recorder_packages import daemon, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -109,7 +109,8 @@ class Daemon:
         if process_id is not None and self._start[0] != SYSTEMCTL:
             os.kill(process_id, signal.SIGTERM)
         try:
-            # It is to outlive the session of the caller.
+            # It is to outlive the session of the caller, which AnsibleModule.run_command() would wait for.
+            # pylint: disable-next=ansible-bad-function
             subprocess.Popen(
                 self._start,
                 cwd="/",

@@ -121,6 +121,8 @@ def _run(command: Sequence[str], data: bytes, directory: str) -> tuple[int, byte
     """Return status, output and errors of ``command``."""
     environment = {**os.environ, "LC_ALL": "C"}
     try:
+        # AnsibleModule.run_command() has no time limit.
+        # pylint: disable-next=ansible-bad-function
         done = subprocess.run(
             command, input=data, capture_output=True, check=False, cwd=directory, env=environment, timeout=SECONDS
         )

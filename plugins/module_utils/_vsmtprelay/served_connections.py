@@ -14,7 +14,7 @@ import asyncio
 import os
 import socket
 
-from systemd import daemon
+from .recorder_packages import daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,22 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""aiohttp and systemd's library: the recorder takes them from the distribution, and nothing else here needs them.
+
+A library that is missing is None. The recorder says at its start which package has to be installed.
+"""
+
+from __future__ import annotations
+
+__all__ = ["daemon", "journal", "web"]
+
+try:
+    from aiohttp import web
+except ImportError:
+    web = None  # type: ignore[assignment]
+
+try:
+    from systemd import daemon, journal
+except ImportError:
+    daemon = journal = None
