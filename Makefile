@@ -102,6 +102,19 @@ molecule: $(VENV)/ready collection
 	molecule destroy --all
 	$(GUESTS) controller -- molecule test --all
 
+# What the documentation shows is run, and its site is built.
+.PHONY: documentation docs-site drawings
+test: documentation
+
+documentation: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
+	pytest tests/documentation
+
+docs-site: $(VENV)/ready collection
+	@PYTHONPATH=tests python -m documentation.site $(BUILD)/site
+
+drawings: $(VENV)/ready
+	@PYTHONPATH=tests python -m documentation.drawings
+
 .PHONY: bench
 bench: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m bench $(BENCH_OPTIONS)

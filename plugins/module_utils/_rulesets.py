@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from ._modules import ensure_file, for_each
-from ._vsmtprelay import text_file
+from ._vsmtprelay import links, text_file
 from ._vsmtprelay.errors import MalformedError, RelayError, UnreadableError
 from ._vsmtprelay.ruleset import Ruleset
 from ._vsmtprelay.sendmail_configuration import is_mc, without_ruleset
@@ -83,6 +83,7 @@ class _Editor:
         return []
 
     def _edit_file(self, path, ruleset, diff):
+        links.resolve(path)  # before it is read: what sendmail says against a file quotes it
         before = text_file.read(path)
         result = {"path": path, "changed": False}
         if before is None:

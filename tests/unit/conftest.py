@@ -23,7 +23,7 @@ def pytest_addoption(parser):
 
 
 class NativeDatabase:
-    """A hash file that is written with db5.3_load and read with db5.3_dump."""
+    """A hash file, or a btree, that is written with db5.3_load and read with db5.3_dump."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -36,11 +36,11 @@ class NativeDatabase:
     def content(self):
         return Path(self.path).read_bytes()
 
-    def fill(self, entries, *options):
+    def fill(self, entries, *options, kind="hash"):
         """Write ``entries``: text → text or number; a NUL is written \\0."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         text = "".join(f"{key}\n{value}\n" for key, value in entries.items()).replace("\0", "\\00")
-        command = ["db5.3_load", *options, "-T", "-t", "hash", self.path]
+        command = ["db5.3_load", *options, "-T", "-t", kind, self.path]
         subprocess.run(command, input=text, text=True, check=True)
         return self
 

@@ -7,6 +7,7 @@ import errno
 import faulthandler
 import functools
 import os
+import resource
 import signal
 import stat
 import time
@@ -205,6 +206,19 @@ def test_a_database_with_a_damaged_page_is_refused_without_harm_to_the_process(r
         damaged[page * 4096 + 21] = 69
         Path(relayers_db.path).write_bytes(damaged)
         assert child(change).result() == "refused"
+
+
+def test_a_file_that_its_owner_made_larger_than_memory_is_refused_before_it_is_copied(relayers_db, child):
+    database.change(relayers_db.path, edits.store({"10.0.0.1": 1}))
+    os.truncate(relayers_db.path, 1 << 40)
+
+    def change():
+        # Should it be copied after all, not for ever.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300 << 20, 300 << 20))
+        database.change(relayers_db.path, edits.expire(0, 100))
+
+    with pytest.raises(UnreadableError, match="256 MiB"):
+        child(change).result()
 
 
 def test_a_path_through_a_file_is_unreadable(relayers_db):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnwritableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.links import resolve
 
@@ -58,3 +58,14 @@ def test_root_s_own_link_is_followed_wherever_it_leads(home):
 
 def test_a_link_in_a_circle_is_no_endless_loop(home):
     resolve(link(home / "relayers.db", "relayers.db", 0))
+
+
+@pytest.mark.parametrize("target", ["../sendmail.cf", "../missing.cf"])
+def test_a_user_s_link_to_a_configuration_file_of_root_is_refused_and_nothing_is_written(home, target):
+    # With it that user's database would be looked into by the sendmail of the host.
+    (home.parent / "sendmail.cf").write_text("theirs\n")
+    path = link(home / "sendmail.cf", target, NOBODY)
+    with pytest.raises(UnwritableError, match="so root does not follow it"):
+        text_file.replace(path, b"ours", text_file.Attributes(0, 0, 0o644))
+    assert (home.parent / "sendmail.cf").read_text() == "theirs\n"
+    assert not (home.parent / "missing.cf").exists()

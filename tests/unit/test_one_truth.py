@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.vsmtp.relay.plugins.module_utils import _vsmtprelay
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import login, virtual_servers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import login, permissions, virtual_servers
 
 CHECKOUT = Path(__file__).parents[2]
 ROLE = CHECKOUT / "roles" / "pop_before_smtp"
@@ -28,6 +28,11 @@ def test_every_variable_of_the_role_is_documented_with_its_default():
 def test_the_role_documents_the_fields_of_a_virtual_server():
     options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
     assert tuple(options["pop_before_smtp_virtual_servers"]["options"]) == virtual_servers.FIELDS
+
+
+def test_the_role_documents_the_fields_of_a_permission():
+    options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert tuple(options["pop_before_smtp_permissions"]["options"]) == permissions.FIELDS
 
 
 def test_the_shared_code_imports_no_ansible():

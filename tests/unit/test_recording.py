@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import time
@@ -11,7 +12,12 @@ import time
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recording
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording import ANSWER_SECONDS, GroupCommit
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording import (
+    ANSWER_SECONDS,
+    GroupCommit,
+    Recording,
+)
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.spool import Spool
 
 NOW = 1_700_000_000
 
@@ -28,18 +34,24 @@ def commit(relayers_db, failures, monkeypatch):
     return GroupCommit(relayers_db.path, failures.append)
 
 
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Let a login wait for its database as long as a busy machine needs."""
+    monkeypatch.setattr(recording, "ANSWER_SECONDS", 20.0)
+
+
 async def is_written(commit, key, timestamp):
     """Record a login, and tell whether it is on the disk when that returns."""
     return (await commit.record(key, timestamp)).done()
 
 
-def test_a_login_is_in_the_database_when_that_is_told(commit, relayers_db, failures):
+def test_a_login_is_in_the_database_when_that_is_told(commit, unhurried, relayers_db, failures):
     assert asyncio.run(is_written(commit, "10.0.0.1", NOW))
     assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
     assert failures == []
 
 
-def test_logins_that_come_together_are_written_together(commit, relayers_db):
+def test_logins_that_come_together_are_written_together(commit, unhurried, relayers_db):
     seen = set()
 
     async def log_in(number):
@@ -54,7 +66,7 @@ def test_logins_that_come_together_are_written_together(commit, relayers_db):
     assert len(seen) < 5
 
 
-def test_of_two_logins_of_one_client_the_later_counts(commit, relayers_db):
+def test_of_two_logins_of_one_client_the_later_counts(commit, unhurried, relayers_db):
     async def twice():
         assert all(await asyncio.gather(is_written(commit, "10.0.0.1", NOW + 5), is_written(commit, "10.0.0.1", NOW)))
 
@@ -62,7 +74,7 @@ def test_of_two_logins_of_one_client_the_later_counts(commit, relayers_db):
     assert relayers_db.entries() == {"10.0.0.1": str(NOW + 5)}
 
 
-def test_an_entry_in_the_future_stays(commit, relayers_db):
+def test_an_entry_in_the_future_stays(commit, unhurried, relayers_db):
     relayers_db.fill({"10.0.0.1": 1924991999})
     assert asyncio.run(is_written(commit, "10.0.0.1", NOW))
     assert relayers_db.entries() == {"10.0.0.1": "1924991999"}
@@ -152,3 +164,24 @@ def test_a_login_that_was_delayed_is_told_of_when_it_is_written_and_not_before(c
 
     asyncio.run(talk())
     assert failures
+
+
+def test_owners_who_hold_their_databases_locked_keep_no_other_login_waiting(native_database, holder, failures):
+    locked = [native_database(f"{number}/relayers.db").fill({}).path for number in range(30)]
+    free = native_database("free/relayers.db").fill({})
+    held = [holder(functools.partial(open, path, "r+b")) for path in locked]
+
+    async def log_in():
+        there = Recording(failures.append, Spool())
+        waiting = [asyncio.ensure_future(there.record(path, "10.0.0.1", NOW)) for path in locked]
+        await asyncio.gather(*waiting)
+        written = await there.record(free.path, "10.0.0.2", NOW)
+        done = written.done()
+        for each in held:
+            each.let_go()
+        await there.finish()
+        return done
+
+    assert asyncio.run(log_in())
+    assert free.entries() == {"10.0.0.2": str(NOW)}
+    assert failures == []

@@ -204,6 +204,21 @@ def test_a_daemon_that_does_not_start_with_the_old_file_either_is_told(start, wi
     assert "start it by hand" in failure
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to be careful")
+def test_a_command_in_somebody_s_pid_file_is_not_run(start, without_systemd, tmp_path):
+    # Whoever may write a sendmail.cf says in it where its PidFile is.
+    ran = tmp_path / "ran"
+    trap = tmp_path / "trap"
+    trap.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    trap.chmod(0o755)
+    daemon = start(DEAF.replace("sendmail -bd", str(trap)))
+    os.chown(daemon.pid_file, 65534, 65534)
+    _done, (failure,) = reload([daemon], lambda path: True)
+    assert "does not run the command in it" in failure
+    assert "start it by hand" in failure
+    assert not ran.exists()
+
+
 @pytest.mark.parametrize(
     ("cgroup", "unit"),
     [

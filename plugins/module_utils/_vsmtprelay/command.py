@@ -12,7 +12,7 @@ import time
 
 from . import __version__, database, edits
 from .addresses import key_of
-from .entries import old_before, parse_minutes, parse_timestamp
+from .entries import old_before, parse_minutes, parse_timestamp, value_of
 from .errors import InputOutputError, MalformedError, RelayError, UnreadableError
 from .listing import texts_of
 from .virtual_servers import TABLE, VirtualServers
@@ -40,8 +40,16 @@ Universal Time (the common UNIX epoch).
 
 MORE = f"""
 More commands:
-    "verify"           check every page of the database
-    "repair"           save what can be read of a damaged database; keep a copy
+    "import [file ...]"  add the entries of other programs' files: pop-before-smtp,
+                         DRAC, text for makemap; without a file the standard input
+    "verify"             check every page of the database
+    "repair"             save what can be read of a damaged database; keep a copy
+
+Options of import, before the files:
+    --expires-after MINS  the times in the files are those at which an entry
+                          expires, so long after the login (DRAC: 30, or its -e)
+    --value WORD          entries with this value may relay (known: ok, RELAY)
+    --skip-malformed      name what cannot be imported, and import the rest
 
 Options, before the command:
     --database PATH       work on this file
@@ -105,14 +113,14 @@ def _run(arguments: Sequence[str], table: str) -> int:
         if not words:
             sys.stderr.write(USAGE)
             return EXIT_USAGE
-        work = _parse_command(words)
+        work = _parse_command(words, call.lock_seconds)
         paths = _databases(call, table)
     except RelayError as error:
         return _complain(error)
     status = 0
     for path in paths:
         try:
-            status = max(status, work(path, call.lock_seconds))
+            status = max(status, work(path))
         except RelayError as error:
             status = max(status, _complain(error))
     if call.all and words[0] == "expire":
@@ -185,7 +193,7 @@ def _parse_seconds(text: str) -> float:
     return seconds
 
 
-def _parse_command(words: Sequence[str]) -> Callable[[str, float], int]:
+def _parse_command(words: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     """Return the work that the command asks for, to be done on a path; all its arguments are looked at before."""
     name, arguments = words[0], words[1:]
     fewest, most, parse = COMMANDS.get(name, (0, 0, None))
@@ -195,7 +203,7 @@ def _parse_command(words: Sequence[str]) -> Callable[[str, float], int]:
         raise _UsageError(f"{name} needs an address; vsmtprelay --help shows how")
     if most is not None and len(arguments) > most:
         raise _UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay --help shows how")
-    return parse(arguments)
+    return parse(arguments, lock_seconds)
 
 
 def _databases(call: _Call, table: str) -> list[str]:
@@ -208,21 +216,21 @@ def _databases(call: _Call, table: str) -> list[str]:
     return [server.relayers_db]
 
 
-def _add(arguments: Sequence[str]) -> Callable[[str, float], int]:
+def _add(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     key = key_of(arguments[0])
     timestamp = parse_timestamp(arguments[1]) if len(arguments) > 1 else int(time.time())
 
-    def work(path: str, lock_seconds: float) -> int:
+    def work(path: str) -> int:
         database.change(path, edits.store({key: timestamp}), lock_seconds)
         return 0
 
     return work
 
 
-def _delete(arguments: Sequence[str]) -> Callable[[str, float], int]:
+def _delete(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     keys = [key_of(argument) for argument in arguments]
 
-    def work(path: str, lock_seconds: float) -> int:
+    def work(path: str) -> int:
         changes = database.change(_existing(path), edits.delete(keys), lock_seconds, create=False)
         missing = [key for key in keys if key.encode() not in changes.removed]
         for key in missing:
@@ -232,10 +240,10 @@ def _delete(arguments: Sequence[str]) -> Callable[[str, float], int]:
     return work
 
 
-def _expire(arguments: Sequence[str]) -> Callable[[str, float], int]:
+def _expire(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     minutes = parse_minutes(arguments[0]) if arguments else 0
 
-    def work(path: str, lock_seconds: float) -> int:
+    def work(path: str) -> int:
         edit = edits.expire(minutes, int(time.time()), name_them=False)
         database.change(_existing(path), edit, lock_seconds, create=False)
         return 0
@@ -243,36 +251,36 @@ def _expire(arguments: Sequence[str]) -> Callable[[str, float], int]:
     return work
 
 
-def _list(arguments: Sequence[str]) -> Callable[[str, float], int]:
+def _list(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     minutes = parse_minutes(arguments[0]) if arguments else 0
 
-    def work(path: str, lock_seconds: float) -> int:
+    def work(path: str) -> int:
         return _print(path, lock_seconds, old_before(int(time.time()), minutes))
 
     return work
 
 
-def _dump(arguments: Sequence[str]) -> Callable[[str, float], int]:
-    def work(path: str, lock_seconds: float) -> int:
+def _dump(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    def work(path: str) -> int:
         return _print(path, lock_seconds, None)
 
     return work
 
 
-def _verify(arguments: Sequence[str]) -> Callable[[str, float], int]:
+def _verify(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     from .repair import verify
 
-    def work(path: str, lock_seconds: float) -> int:
+    def work(path: str) -> int:
         sys.stdout.write(f"{path}: sound, {verify(path, lock_seconds)} entries\n")
         return 0
 
     return work
 
 
-def _repair(arguments: Sequence[str]) -> Callable[[str, float], int]:
+def _repair(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
     from .repair import repair
 
-    def work(path: str, lock_seconds: float) -> int:
+    def work(path: str) -> int:
         done = repair(path, lock_seconds)
         if done is None:
             sys.stdout.write(f"{path}: sound, nothing to repair\n")
@@ -281,6 +289,61 @@ def _repair(arguments: Sequence[str]) -> Callable[[str, float], int]:
         return 0
 
     return work
+
+
+def _import(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    from . import importing
+
+    files, expires_after, permissions, skips = _parse_import(arguments)
+    now = int(time.time())
+    timestamps: dict[str, int] = {}
+    faults: list[str] = []
+    for file in files or [importing.STANDARD_INPUT]:
+        source = importing.read(file, now, lock_seconds)
+        found, unfit = importing.timestamps_in(source, now, expires_after, (*importing.PERMISSIONS, *permissions))
+        faults += unfit
+        for key, timestamp in found.items():
+            timestamps[key] = max(timestamp, timestamps.get(key, 0))
+    for fault in faults:
+        _complain(MalformedError(fault))
+    if faults and not skips:
+        raise MalformedError(f"nothing was imported because of {len(faults)} entries; --skip-malformed imports the others")
+    edit = edits.restore({key.encode(): value_of(timestamp) for key, timestamp in timestamps.items()})
+
+    def work(path: str) -> int:
+        changes = database.change(path, edit, lock_seconds)
+        later = len(timestamps) - changes.count
+        there = f"; {later} were there already, as late or later" if later else ""
+        sys.stdout.write(f"{path}: {changes.count} entries imported{there}\n")
+        return 0
+
+    return work
+
+
+def _parse_import(arguments: Sequence[str]) -> tuple[list[str], int | None, list[str], bool]:
+    """Return the files, the minutes after which entries expire, the values that let relay, and whether faults are skipped."""
+    words = list(arguments)
+    expires_after: int | None = None
+    values: list[str] = []
+    skips = False
+    while words and words[0].startswith("-") and words[0] != "-":
+        option, equals, value = words.pop(0).partition("=")
+        if option + equals == "--":
+            break
+        if option == "--skip-malformed" and not equals:
+            skips = True
+            continue
+        if option not in ("--expires-after", "--value"):
+            raise _UsageError(f"unknown option {option + equals + value!r} of import; vsmtprelay --help shows its options")
+        if not equals and words:
+            value = words.pop(0)
+        if not value:
+            raise _UsageError(f"{option} needs a value; vsmtprelay --help shows the options")
+        if option == "--value":
+            values.append(value)
+        else:
+            expires_after = parse_minutes(value)
+    return words, expires_after, values, skips
 
 
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:
@@ -307,6 +370,7 @@ COMMANDS = {
     "expire": (0, 1, _expire),
     "list": (0, 1, _list),
     "dump": (0, 0, _dump),
+    "import": (0, None, _import),
     "verify": (0, 0, _verify),
     "repair": (0, 0, _repair),
 }

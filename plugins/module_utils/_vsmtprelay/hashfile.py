@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hash file itself: keys and values through libdb. Nothing else in the package knows Berkeley DB.
+"""The hash file itself: keys and values through libdb. Nothing else in the package writes Berkeley DB.
 
 libdb only ever opens a copy, through the file descriptor that holds it: to open the live file and close it again would
 drop the record locks that this process holds on it (fcntl(2)), and a writer killed half-way leaves a corrupt file.
@@ -183,6 +183,12 @@ class HashFile:
             self._can_be_split = hashpages.look_at(data, len(data))
         except hashpages.Fault as fault:
             raise self._damaged(str(fault)) from None
+        if not self._can_be_split:
+            # Items in pages of their own, and duplicates, which only other makers' files have: libdb follows them in circles.
+            from .verification import libdb_finds_sound
+
+            if not libdb_finds_sound(self._descriptor):
+                raise self._damaged("db5.3_verify finds fault with it")
 
     def _content(self) -> bytes | mmap:
         size = os.fstat(self._descriptor).st_size

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Symbolic links on the way to a database: which of them root follows.
+"""Symbolic links on the way to a database or a configuration file: which of them root follows.
 
-The databases of virtual servers lie in directories of their users, where root works every night. A link that such a user made
-must not lead root to a file that is not that user's.
+The files of virtual servers lie in directories of their users, where root works every night. A link that such a user made
+must not lead root to a file that is not that user's: not to empty somebody's access map, and not to have the sendmail.cf of the
+host look into that user's database.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ A login is in the spool from the moment at which it was taken until it is in its
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from . import database, edits
 from .spool import Spool
@@ -24,6 +25,9 @@ ANSWER_SECONDS = 0.2
 # How long one write may wait for makemap before the failure is told and the write is tried anew.
 LOCK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+# Each database that somebody holds locked takes a thread for LOCK_SECONDS. The owners of so many can lock theirs, and the
+# logins of all other virtual servers are still written at once; asyncio's own threads are six on two cores.
+MOST_WRITERS = 64
 # Logins kept for a database that cannot be written; each takes some 200 bytes.
 MOST_PENDING = 100_000
 
@@ -53,11 +57,18 @@ class _Batch:
 class GroupCommit:
     """The logins on their way to one database. To be used from the event loop only."""
 
-    def __init__(self, path: str, failed: Callable[[str], None], written: Callable[[], None] = lambda: None) -> None:
-        """Write to the database at ``path``.
+    def __init__(
+        self,
+        path: str,
+        failed: Callable[[str], None],
+        written: Callable[[], None] = lambda: None,
+        threads: ThreadPoolExecutor | None = None,
+    ) -> None:
+        """Write to the database at ``path``, in one of ``threads``.
 
         Calls ``failed`` with a message for every write that did not succeed, and ``written`` after every one that did.
         """
+        self._threads = threads
         self._path = path
         self._failed = failed
         self._written = written
@@ -111,7 +122,7 @@ class GroupCommit:
     async def _write(self, batch: _Batch) -> bool:
         try:
             await asyncio.get_running_loop().run_in_executor(
-                None, database.change, self._path, edits.record(batch.logins), LOCK_SECONDS
+                self._threads, database.change, self._path, edits.record(batch.logins), LOCK_SECONDS
             )
             batch.is_written()
             return True
@@ -130,13 +141,14 @@ class Recording:
         """Call ``failed`` with a message for every write that did not succeed."""
         self._failed = failed
         self._spool = spool
+        self._threads = ThreadPoolExecutor(MOST_WRITERS)
         self._commits: dict[str, GroupCommit] = {}
 
     async def record(self, path: str, key: str, timestamp: int) -> asyncio.Future[None]:
         """Note in the database at ``path`` that ``key`` logged in at ``timestamp`` (epoch seconds), as GroupCommit.record()."""
         self._spool.append(path, key, timestamp)
         if path not in self._commits:
-            self._commits[path] = GroupCommit(path, self._failed, self._written)
+            self._commits[path] = GroupCommit(path, self._failed, self._written, self._threads)
         return await self._commits[path].record(key, timestamp)
 
     async def finish(self) -> None:

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 
 from . import hashpages
@@ -20,10 +18,7 @@ from .links import resolve
 from .locks import Patience, SoleWriter
 from .salvage import salvage
 from .snapshot import Snapshot
-
-VERIFY_SECONDS = 300.0
-# As Debian (db5.3-util) and Red Hat (libdb-utils) call it.
-VERIFY_PROGRAMS = ("db5.3_verify", "db_verify")
+from .verification import libdb_finds_sound
 
 
 class Repaired:
@@ -76,32 +71,11 @@ def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = Fal
 
 
 def _is_sound(snapshot: Snapshot) -> bool:
-    """Have both libdb's own program and ourselves look at every page.
-
-    The program, because Debian's Python binding lets DB.verify() succeed on damaged files, and because it may crash on one.
-    """
+    """Have both libdb's own program and ourselves look at every page."""
     data = snapshot.content()
     if hashpages.fault_of(data, len(data)) or hashpages.has_misplaced_keys(data):
         return False
-    for name in VERIFY_PROGRAMS:
-        program = shutil.which(name)
-        if program:
-            command = [program, "-q", snapshot.descriptor_path]
-            try:
-                # The command has no AnsibleModule.
-                # pylint: disable-next=ansible-bad-function
-                done = subprocess.run(
-                    command,
-                    pass_fds=[snapshot.descriptor],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    timeout=VERIFY_SECONDS,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return False
-            return done.returncode == 0
-    return True
+    return libdb_finds_sound(snapshot.descriptor)
 
 
 def _saved(data: bytes) -> dict[bytes, bytes]:

@@ -71,7 +71,9 @@ class Daemon:
         process_id, written = self.process_id(), self._written()
         if process_id is None:
             return None
-        self._start = _start_of(process_id, self._noted()[1].split())
+        # A sendmail.cf can name any file as its PidFile.
+        trusted = os.stat(self.pid_file).st_uid in (0, os.geteuid())
+        self._start = _start_of(process_id, self._noted()[1].split()) if trusted else ()
         try:
             os.kill(process_id, signal.SIGHUP)
         except ProcessLookupError:
@@ -102,6 +104,8 @@ class Daemon:
         Raises BusyError after RESTART_SECONDS, UnwritableError if it cannot be started.
         """
         process_id, written = self.process_id(), self._written()
+        if not self._start:
+            raise UnwritableError(f"{self.pid_file}: not root's own, so root does not run the command in it")
         if process_id is not None and self._start[0] != SYSTEMCTL:
             os.kill(process_id, signal.SIGTERM)
         try:

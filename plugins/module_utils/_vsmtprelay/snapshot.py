@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .edits import Changes, Edit
 
 COPY_BYTES = 1 << 30
+# Some four million entries. The owner of a database can make it as large as they like without a disk to match (truncate(1)),
+# and must not take all memory from root's nightly run and from the recorder of all other virtual servers.
+LARGEST_BYTES = 1 << 28
 
 # The identity of the file that this process put in each place. What is still there need not be looked at again: that takes
 # longer than all the rest of a small change.
@@ -97,11 +100,6 @@ class Snapshot:
         """The file descriptor of the copy."""
         return self._copy
 
-    @property
-    def descriptor_path(self) -> str:
-        """A path under which this process, and a child that is given the descriptor, can open the copy."""
-        return f"/proc/self/fd/{self._copy}"
-
     def content(self) -> bytes:
         """Return the whole copy."""
         return os.pread(self._copy, os.fstat(self._copy).st_size, 0)
@@ -147,6 +145,11 @@ class Snapshot:
     def _refuse_what_is_no_database(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableError(f"{self.path}: is not a regular file, so not a database; check the path")
+        if status.st_size > LARGEST_BYTES:
+            raise UnreadableError(
+                f"{self.path}: has more than {LARGEST_BYTES >> 20} MiB, nothing was changed; no database of addresses needs so "
+                f"much: rebuild it with makemap -u hash {self.path} | makemap hash new.db"
+            )
         if status.st_size == 0 and not self._damaged:
             raise UnreadableError(
                 f"{self.path}: is an empty file, not a Berkeley DB; remove it, then vsmtprelay add or makemap creates a new one"

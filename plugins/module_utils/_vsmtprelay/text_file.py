@@ -12,6 +12,7 @@ import os
 import pwd
 
 from .errors import MalformedError, UnreadableError, UnwritableError
+from .links import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,9 +80,10 @@ def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[
 
     That one always has the same name, so what a killed writer left is gone with the next write.
     ``check`` is called with the path of the temporary file; what it raises keeps the old file in place. Symbolic links
-    are followed. Raises UnwritableError if the directory or the disk does not take the file.
+    are followed, by root only those that resolve() allows. Raises UnwritableError if the directory or the disk does not take
+    the file.
     """
-    path = os.path.realpath(path)
+    path = resolve(path)
     directory, name = os.path.split(path)
     reserved, temporary = os.path.join(directory, f".{name}.vsmtprelay"), ""
     try:

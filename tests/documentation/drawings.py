@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The drawings of the documentation, made by graphviz: ``python -m documentation.drawings`` writes them.
+
+That of how a login opens the relay is made from a text beside it, that of the rooms of the code from the code's imports and the
+table on its page.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .blocks import CHECKOUT
+
+DOCS = CHECKOUT / "docs"
+SHARED = "plugins/module_utils/_vsmtprelay"
+# Every room uses these: arrows to them would hide the others.
+USED_BY_ALL = ("entries", "files")
+# Readable by day and by night, wherever the drawing stands; what graphviz writes are only defaults for this.
+STYLE = """<style>
+svg { background: #ffffff; border-radius: 8px }
+.graph > polygon { fill: none }
+@media (prefers-color-scheme: dark) {
+  svg { background: #24292f }
+  .node polygon, .node path, .node ellipse, .edge path { stroke: #d8dee4 }
+  .edge polygon { stroke: #d8dee4; fill: #d8dee4 }
+  text { fill: #f0f3f6 }
+}
+</style>
+"""
+ROOMS_HEAD = """digraph "Rooms of the code" {
+  graph [rankdir=TB, nodesep=0.5, ranksep=0.6, pad=0.25]
+  node [shape=box, style=rounded, margin="0.22,0.13", fontname="Helvetica,Arial,sans-serif", fontsize=15]
+  edge [arrowhead=vee]
+"""
+# What is no Python: the role calls the modules, and copies the others to the hosts.
+CALLS = [("playbooks", "role"), ("playbooks", "Ansible"), ("playbooks", "report"), ("role", "Ansible")]
+COPIES = [("role", "command"), ("role", "recorder")]
+
+
+def rooms() -> dict[str, list[str]]:
+    """Return the files of each room, as the table on the page of the architecture names them."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: re.findall(r"`([^`]+)`", files) for name, files in rows if "`" in files}
+
+
+def room_of(file: str) -> str:
+    """Return the room of a Python file of plugins/. Raises LookupError unless there is one, and no other."""
+    stem, directory = Path(file).stem, Path(file).parent
+    found = [
+        name
+        for name, files in rooms().items()
+        if str(directory) in files
+        or f"{directory}/{stem}" in files
+        or (stem in files and str(directory) in (SHARED, "plugins/module_utils"))
+    ]
+    if len(found) != 1:
+        raise LookupError(f"{file} is in the rooms {found} of docs/architecture.md; it belongs into one")
+    return found[0]
+
+
+def sources() -> list[str]:
+    """Return the Python files of plugins/ that do something, below the checkout."""
+    files = (file.relative_to(CHECKOUT) for file in (CHECKOUT / "plugins").rglob("*.py"))
+    return sorted(str(file) for file in files if file.name != "__init__.py" and file.parent.name != "doc_fragments")
+
+
+def imports() -> set[tuple[str, str]]:
+    """Return which room imports which other one."""
+    pairs = {(room_of(file), room_of(imported)) for file in sources() for imported in _imported_by(file)}
+    return {(importer, imported) for importer, imported in pairs if importer != imported}
+
+
+def _imported_by(file: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse((CHECKOUT / file).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = node.module or ""
+        if node.level:
+            base = Path(file).parents[node.level - 1] / module.replace(".", "/")
+        elif module.startswith("ansible_collections.vsmtp.relay."):
+            base = Path(module.removeprefix("ansible_collections.vsmtp.relay.").replace(".", "/"))
+        else:
+            continue
+        for candidate in (base, *(base / name.name for name in node.names)):
+            if (CHECKOUT / f"{candidate}.py").exists():
+                yield f"{candidate}.py"
+
+
+def how_it_works() -> str:
+    """Return the source of the drawing on the front pages, in graphviz's language."""
+    return (DOCS / "how_it_works.dot").read_text(encoding="utf-8")
+
+
+def architecture() -> str:
+    """Return the source of the drawing of the rooms."""
+    edges = sorted(pair for pair in imports() if pair[1] not in USED_BY_ALL)
+    others = "; ".join(USED_BY_ALL)
+    lines = [
+        *(_arrow(*pair) for pair in edges),
+        *(_arrow(*pair, "[style=bold]") for pair in CALLS),
+        *(_arrow(*pair, "[style=dashed]") for pair in COPIES),
+        *(_arrow("database", name, "[style=invis]") for name in USED_BY_ALL),
+        f"  {{ rank=sink; {others} }}",
+    ]
+    return ROOMS_HEAD + "\n".join(lines) + "\n}\n"
+
+
+def _arrow(tail: str, head: str, style: str = "") -> str:
+    return f'  "{tail}" -> "{head}" {style}'
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {"how_it_works.svg": how_it_works, "architecture.svg": architecture}
+
+
+def drawn(source: str) -> str:
+    """Return the SVG that graphviz draws, with colours for the day and the night."""
+    svg = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True, check=True).stdout
+    head, tag, rest = svg.partition('xmlns:xlink="http://www.w3.org/1999/xlink">\n')
+    # The version of graphviz stands in the comments before.
+    return head[head.index("<svg") :] + tag + STYLE + rest
+
+
+def words(svg: str) -> list[str]:
+    """Return what a drawing says, wherever graphviz put it."""
+    return sorted(re.findall(r"<(?:title|text)\b[^>]*>([^<]*)<", svg))
+
+
+if __name__ == "__main__":
+    for name, source in DRAWINGS.items():
+        (DOCS / name).write_text(drawn(source()), encoding="utf-8")

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a page has people type and a test cannot, what is run in its place, and why."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Substitution(NamedTuple):
+    """``shown`` is a regular expression for the whole command. ``run`` may name its groups, and ``{tarball}``."""
+
+    shown: str
+    run: str
+    reason: str
+
+
+SUBSTITUTIONS = (
+    Substitution(
+        r"ansible-galaxy collection install vsmtp\.relay",
+        r"ansible-galaxy collection install --force --offline {tarball}",
+        "a test must not depend on what lies on Galaxy; a release uploads this very tarball",
+    ),
+    Substitution(
+        r"(ansible-playbook .*vsmtp\.relay\.remove.*)",
+        r"\1 --check",
+        "the pages that follow need the hosts; tests/integration takes everything away for real",
+    ),
+    Substitution(
+        r"make (demo|bench|test|test-fast|test-matrix|breaking|clean|docs-site|documentation)( .*)?",
+        r"make --directory={checkout} --dry-run \1\2",
+        "takes minutes, or is this very run; tests/integration runs the demonstration, and make test the other targets",
+    ),
+    Substitution(
+        r"(pytest .*)",
+        r"cd {checkout} && \1 --collect-only --quiet",
+        "the suite runs these tests; here it is enough that the words find some",
+    ),
+)
+
+
+def substituted(command: str, **values: object) -> str:
+    """Return what is run where a page shows ``command``: the same, for most."""
+    for substitution in SUBSTITUTIONS:
+        if match := re.fullmatch(substitution.shown, command):
+            return match.expand(substitution.run).format_map({name: str(value) for name, value in values.items()})
+    return command
