@@ -22,7 +22,7 @@ from .runner import run
 # What users do not need, as patterns of paths; everything else that git knows has to be in the tarball.
 NOT_FOR_USERS = re.compile(
     r"""
-    tests/(?!sanity/) | extensions/ | Makefile $ | galaxy\.yml $ | pyproject\.toml $ | \.
+    tests/(?!sanity/) | docs/site/ | extensions/ | Makefile $ | galaxy\.yml $ | pyproject\.toml $ | \.
     """,
     re.VERBOSE,
 )

@@ -175,7 +175,7 @@ def test_items_outside_their_page_lead_nothing_astray(tmp_path, file_of_another_
     for seed in [*seeds, *LEADS_ASTRAY]:
         chance = random.Random(seed)
         content = bytearray(file_of_another_maker)
-        for _ in range(chance.randint(1, 4)):
+        for _damage in range(chance.randint(1, 4)):
             if chance.random() < 0.5:  # the header of such a page, or what is in it
                 at = chance.choice(others) + chance.choice([12, 16, 20, 22, 24, 26, 28, 30, chance.randrange(26, 512)])
             else:  # the item that leads there

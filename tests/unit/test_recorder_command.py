@@ -43,16 +43,6 @@ def test_it_does_not_start_without_table_key_or_socket_and_says_why_in_one_line(
     assert errors.count("\n") == 1
 
 
-def test_without_a_secret_it_does_not_listen_on_tcp(main, tmp_path, capsys, monkeypatch):
-    (tmp_path / "table").touch()
-    with socket.create_server(("127.0.0.1", 0)) as port:
-        monkeypatch.setattr(sys.modules[main.__module__], "sockets_from_systemd", lambda: ([port], []))
-        with pytest.raises(SystemExit) as end:
-            main(["--table", str(tmp_path / "table")])
-    assert end.value.code == 64
-    assert "give --key-file" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("library", "package"), [("web", "python3-aiohttp"), ("daemon", "python3-systemd")])
 def test_a_package_that_is_missing_is_told_at_start_in_one_line(main, tmp_path, capsys, monkeypatch, library, package):
     (tmp_path / "table").touch()
@@ -66,6 +56,16 @@ def test_a_package_that_is_missing_is_told_at_start_in_one_line(main, tmp_path, 
 def test_a_key_is_created_also_where_packages_are_missing(main, tmp_path, monkeypatch):
     monkeypatch.setitem(main.__globals__, "web", None)
     assert main(["--create-key", str(tmp_path / "key")]) == 0
+
+
+def test_without_a_secret_it_does_not_listen_on_tcp(main, tmp_path, capsys, monkeypatch):
+    (tmp_path / "table").touch()
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        monkeypatch.setattr(sys.modules[main.__module__], "sockets_from_systemd", lambda: ([port], []))
+        with pytest.raises(SystemExit) as end:
+            main(["--table", str(tmp_path / "table")])
+    assert end.value.code == 64
+    assert "give --key-file" in capsys.readouterr().err
 
 
 def test_a_network_that_is_none_is_told_at_start(main, tmp_path, capsys):

@@ -211,15 +211,6 @@ def test_a_connection_that_stays_open_does_not_keep_it_from_ending(serve, unix_s
         assert connection.recv(1) == b""
 
 
-def test_it_does_not_take_reports_over_tcp_without_a_key(main, port, tmp_path, capsys):
-    assert port
-    (tmp_path / "table").write_text("")
-    with pytest.raises(SystemExit) as end:
-        main(["--table", str(tmp_path / "table")])
-    assert end.value.code == 64
-    assert "any local user can report over TCP: give --key-file" in capsys.readouterr().err
-
-
 def test_a_spool_that_cannot_be_made_is_told_at_start(main, tmp_path, capsys):
     (tmp_path / "table").write_text("")
     (tmp_path / "file").touch()
