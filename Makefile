@@ -20,7 +20,8 @@ export ANSIBLE_COLLECTIONS_PATH := $(BUILD)/collections
 export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
-.PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit guests-tests sendmail-cf virtual-servers recorder breaking molecule clean
+.PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit
+.PHONY: images molecule integration sendmail-cf virtual-servers fleet recorder breaking clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -33,12 +34,17 @@ help:
 demo: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m demo
 
-test: test-fast gates molecule guests-tests sendmail-cf virtual-servers recorder breaking
+# One after the other; each tells how long it took.
+PARTS := lint unit gates images molecule integration sendmail-cf virtual-servers fleet recorder breaking documentation
+test:
+	@for part in $(PARTS); do \
+	    begin=$$SECONDS; $(MAKE) --no-print-directory $$part || exit; echo "==> $$part: $$((SECONDS - begin)) seconds"; \
+	done; echo "==> all of make test: $$SECONDS seconds"
 
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
 	$(GATES) matrix
-	pytest --full -s tests/recorder tests/virtual_servers tests/breaking
+	pytest --full -s tests/integration tests/recorder tests/virtual_servers tests/breaking
 
 test-fast: lint unit
 
@@ -81,7 +87,11 @@ release: $(VENV)/ready collection
 pre-commit: $(VENV)/ready
 	pre-commit install
 
-guests-tests: $(VENV)/ready collection
+# Built outside the guests' network, which has no way out.
+images: $(VENV)/ready
+	for release in bookworm trixie bullseye; do $(GUESTS) image $$release || exit; done
+
+integration: $(VENV)/ready collection
 	pytest tests/integration
 
 sendmail-cf: $(VENV)/ready collection
@@ -90,22 +100,22 @@ sendmail-cf: $(VENV)/ready collection
 virtual-servers: $(VENV)/ready collection
 	pytest -s tests/virtual_servers
 
+fleet: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
+	pytest tests/fleet
+
 recorder: $(VENV)/ready collection
 	pytest -s tests/recorder
 
 breaking: $(VENV)/ready collection
 	pytest -s tests/breaking
 
-# Images are built outside the guests' network, which has no way out; what a killed run left is cleared there too.
-molecule: $(VENV)/ready collection
-	$(GUESTS) image bookworm
+# What a killed run left is cleared outside the guests' network too.
+molecule: $(VENV)/ready collection images
 	molecule destroy --all
 	$(GUESTS) controller -- molecule test --all
 
 # What the documentation shows is run, and its site is built.
 .PHONY: documentation docs-site drawings
-test: documentation
-
 documentation: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/documentation
 
