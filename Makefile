@@ -34,12 +34,8 @@ help:
 demo: $(VENV)/ready collection
 	@PYTHONPATH=tests python -m demo
 
-# One after the other; each tells how long it took.
-PARTS := lint unit gates images molecule integration sendmail-cf virtual-servers fleet recorder breaking documentation
-test:
-	@for part in $(PARTS); do \
-	    begin=$$SECONDS; $(MAKE) --no-print-directory $$part || exit; echo "==> $$part: $$((SECONDS - begin)) seconds"; \
-	done; echo "==> all of make test: $$SECONDS seconds"
+test: $(VENV)/ready
+	@tests/suite
 
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
@@ -153,5 +149,7 @@ $(VENV)/ready: tests/requirements.txt tests/unit/requirements.txt tests/set-up
 	touch $@
 
 clean:
-	@if [ -d $(GUESTS_STATE) ]; then PYTHONPATH=tests python3 -m guests clean; fi
+	@for state in $(GUESTS_STATE) $(BUILD)/guests-beside; do \
+	    if [ -d $$state ]; then GUESTS_STATE=$$state PYTHONPATH=tests python3 -m guests clean; fi; \
+	done
 	rm -rf $(BUILD) .hypothesis .mypy_cache .pytest_cache .ruff_cache changelogs/.plugin-cache.yaml

@@ -32,6 +32,16 @@ SUBSTITUTIONS = (
         "takes minutes, or is this very run; tests/integration runs the demonstration, and make test the other targets",
     ),
     Substitution(
+        r"molecule test -s (\w+)",
+        r"cd {checkout} && molecule matrix -s \1 test",
+        "make test runs the scenarios; here it is enough that there is one of that name",
+    ),
+    Substitution(
+        r"python -m guests( up| run)?( .*)?",
+        r"cd {checkout} && PYTHONPATH=tests python -m guests\1 --help",
+        "all other tests boot mail hosts in this way; here it is enough that there is such a command",
+    ),
+    Substitution(
         r"(pytest .*)",
         r"cd {checkout} && \1 --collect-only --quiet",
         "the suite runs these tests; here it is enough that the words find some",
