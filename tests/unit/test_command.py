@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import __version__, command, database, edits
+from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
 
 USAGE = """\
 vsmtprelay VERSION usage (optional items in []):
@@ -158,11 +159,11 @@ def test_options_alone_are_no_command(run, options):
 )
 def test_malformed_data_is_told_in_one_line_and_nothing_is_written(run, relayers_db, words):
     relayers_db.fill({A: 5})
-    before = os.stat(relayers_db.path)
+    before = file_state(relayers_db.path)
     status, output, errors = run("--database", relayers_db.path, *words)
     assert (status, output) == (65, "")
     assert one_line(errors)
-    assert os.stat(relayers_db.path) == before
+    assert file_state(relayers_db.path) == before
 
 
 def test_a_malformed_address_creates_no_database(run, relayers_db):
@@ -217,7 +218,7 @@ def test_delete_takes_away_what_list_shows_also_where_makemap_added_a_nul(run, r
 @pytest.mark.parametrize("words", [["add", A], ["add", B], ["delete", A], ["delete", B], ["expire"], ["expire", "9"]])
 def test_a_database_that_makemap_wrote_with_its_option_n_is_shown_and_not_written(run, relayers_db, words):
     relayers_db.fill({A + "\0": "5\0", C + "\0": "6\0"})
-    before, content = os.stat(relayers_db.path), relayers_db.content
+    before, content = file_state(relayers_db.path), relayers_db.content
     for shown in ("list", "dump"):
         status, output, errors = run("--database", relayers_db.path, shown)
         assert (status, listed(output), errors) == (0, {A, C}, "")
@@ -226,8 +227,7 @@ def test_a_database_that_makemap_wrote_with_its_option_n_is_shown_and_not_writte
     assert (status, output) == (73, "")
     assert one_line(errors)
     assert "makemap -N" in errors
-    after = os.stat(relayers_db.path)
-    assert (after.st_ino, after.st_mtime_ns, relayers_db.content) == (before.st_ino, before.st_mtime_ns, content)
+    assert (file_state(relayers_db.path), relayers_db.content) == (before, content)
 
 
 def test_list_and_dump_print_a_comment_in_utc_and_a_makemap_line(run, relayers_db, monkeypatch):

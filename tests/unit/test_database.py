@@ -22,6 +22,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnreadableError,
     UnwritableError,
 )
+from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
 
 ADD = edits.store({"10.0.0.1": 5})
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -118,9 +119,9 @@ def test_a_change_by_makemap_within_the_same_second_grows_the_time_of_the_new_fi
 @pytest.mark.parametrize("check_only", [False, True])
 def test_what_changes_nothing_writes_nothing(relayers_db, check_only):
     relayers_db.fill({"10.0.0.1": 5})
-    before = os.stat(relayers_db.path)
+    before = file_state(relayers_db.path)
     assert not database.change(relayers_db.path, ADD, check_only=check_only)
-    assert os.stat(relayers_db.path) == before
+    assert file_state(relayers_db.path) == before
 
 
 def test_a_check_tells_the_same_and_writes_nothing(relayers_db):
@@ -243,11 +244,11 @@ def test_who_may_not_read_it_is_told_so(public_directory, native_database, as_no
 def test_who_may_read_it_but_not_write_it_is_told_so_and_nothing_changes(public_directory, native_database, as_nobody):
     relayers_db = native_database(public_directory / "relayers.db").fill({"10.0.0.9": 7})
     os.chmod(relayers_db.path, 0o666)
-    before = os.stat(relayers_db.path)
+    before = file_state(relayers_db.path)
     assert as_nobody(lambda: read(relayers_db.path)) == {b"10.0.0.9": b"7"}
     with pytest.raises(UnwritableError, match="run this as root or as the owner"):
         as_nobody(lambda: database.change(relayers_db.path, ADD))
-    assert os.stat(relayers_db.path) == before
+    assert file_state(relayers_db.path) == before
     assert os.listdir(public_directory) == ["relayers.db"]
 
 

@@ -15,6 +15,8 @@ from unittest import mock
 import pytest
 from ansible.module_utils import basic
 
+from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
+
 try:
     from ansible.module_utils.testing import patch_module_args
 except ImportError:  # ansible-core 2.18
@@ -167,12 +169,12 @@ def test_relayers_that_are_to_be_absent_are_removed_also_where_makemap_added_a_n
 @pytest.mark.parametrize("state", ["absent", "present"])
 def test_relayers_fails_and_writes_nothing_where_makemap_added_a_nul_to_every_key(run, relayers_db, state):
     relayers_db.fill({A + "\0": "5\0"})
-    before, content = os.stat(relayers_db.path), relayers_db.content
+    before, content = file_state(relayers_db.path), relayers_db.content
     assert run("relayers_info", path=relayers_db.path)["databases"][0]["relayers"][0]["address"] == A
     result = run("relayers", path=relayers_db.path, relayers=[A], state=state)
     assert result["failed"]
     assert relayers_db.path in result["msg"]
-    assert (os.stat(relayers_db.path), relayers_db.content) == (before, content)
+    assert (file_state(relayers_db.path), relayers_db.content) == (before, content)
 
 
 def test_absent_relayers_of_a_missing_database_are_absent(check_then_run, relayers_db):
@@ -734,9 +736,9 @@ def test_every_module_is_in_the_action_group():
 @pytest.mark.parametrize("check", [True, False])
 def test_a_damaged_database_is_told_and_neither_repaired_nor_touched(run, relayers_db, name, arguments, check):
     relayers_db.fill({A: 5}).damage()
-    before, content = os.stat(relayers_db.path), relayers_db.content
+    before, content = file_state(relayers_db.path), relayers_db.content
     result = run(name, check=check, path=relayers_db.path, **arguments)
     assert result["failed"]
     assert f"{relayers_db.path} repair" in result["msg"]
-    assert (os.stat(relayers_db.path), relayers_db.content) == (before, content)
+    assert (file_state(relayers_db.path), relayers_db.content) == (before, content)
     assert os.listdir(os.path.dirname(relayers_db.path)) == ["relayers.db"]

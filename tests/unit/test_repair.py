@@ -18,6 +18,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnreadableError,
     UnwritableError,
 )
+from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NAME = "relayers.db"
@@ -120,18 +121,17 @@ def test_what_the_damage_did_not_reach_is_saved(relayers_db, damage, fewest):
 @pytest.mark.parametrize("size", [0, 1, 300, SIZE])
 def test_a_sound_file_is_left_alone(relayers_db, size):
     relayers_db.fill(entries(size))
-    before = os.stat(relayers_db.path)
+    before = file_state(relayers_db.path)
     assert repair.repair(relayers_db.path) is None
     assert repair.repair(relayers_db.path, check_only=True) is None
-    after = os.stat(relayers_db.path)
-    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (before.st_ino, before.st_mtime_ns, before.st_ctime_ns)
+    assert file_state(relayers_db.path) == before
     assert files_beside(relayers_db) == [NAME]
 
 
 def test_a_check_tells_how_many_entries_there_would_be_and_writes_nothing(damaged):
-    before, content = os.stat(damaged.path), damaged.content
+    before, content = file_state(damaged.path), damaged.content
     announced = repair.repair(damaged.path, check_only=True)
-    assert (os.stat(damaged.path), damaged.content) == (before, content)
+    assert (file_state(damaged.path), damaged.content) == (before, content)
     assert files_beside(damaged) == [NAME]
     assert repair.repair(damaged.path).entries == announced.entries
 
@@ -203,10 +203,10 @@ def test_what_is_no_regular_file_is_not_repaired(relayers_db, make, work):
 def test_who_may_not_write_repairs_nothing(public_directory, native_database, as_nobody):
     relayers_db = native_database(public_directory / NAME).fill(entries(100)).damage()
     os.chmod(relayers_db.path, 0o644)
-    before = os.stat(relayers_db.path)
+    before = file_state(relayers_db.path)
     with pytest.raises(UnwritableError):
         as_nobody(lambda: repair.repair(relayers_db.path))
-    assert os.stat(relayers_db.path) == before
+    assert file_state(relayers_db.path) == before
     assert files_beside(relayers_db) == [NAME]
 
 
@@ -221,17 +221,17 @@ def test_a_full_disk_leaves_the_damaged_file_as_it_was_and_no_half_copy(small_di
 
 def test_verify_tells_the_number_of_entries_and_writes_nothing(relayers_db):
     relayers_db.fill(entries())
-    before = os.stat(relayers_db.path)
+    before = file_state(relayers_db.path)
     assert repair.verify(relayers_db.path) == SIZE
-    assert os.stat(relayers_db.path) == before
+    assert file_state(relayers_db.path) == before
     assert files_beside(relayers_db) == [NAME]
 
 
 def test_verify_refuses_what_is_damaged_and_writes_nothing(damaged):
-    before, content = os.stat(damaged.path), damaged.content
+    before, content = file_state(damaged.path), damaged.content
     with pytest.raises(UnreadableError):
         repair.verify(damaged.path)
-    assert (os.stat(damaged.path), damaged.content) == (before, content)
+    assert (file_state(damaged.path), damaged.content) == (before, content)
 
 
 def test_verify_finds_a_key_in_a_wrong_bucket_as_libdb_does(relayers_db):
