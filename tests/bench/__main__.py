@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from guests import GuestsError, Lab
 from support.playbook import CHECKOUT
@@ -21,6 +22,7 @@ from .results import Results
 from .virtual_servers_report import render as render_virtual_servers
 
 DOCS = CHECKOUT / "docs"
+Part = Callable[[Lab, bool, Path | None], None]
 # They would work beside the measurements.
 SERVICES = ("cron", "dovecot", "sendmail")
 
@@ -70,28 +72,16 @@ def _database(lab: Lab, quick: bool, directory: Path | None) -> None:
         draw(results, directory / PLOT)
 
 
-def _recorder(lab: Lab, quick: bool, directory: Path | None) -> None:
-    """Measure the login recorder, and what it adds to a login."""
-    report = render_recorder(recorder.measure(lab, quick))
-    mail_host.say(f"\n{report}")
-    if directory:
-        _write(directory / "benchmark_recorder.md", report)
+def _report(measure: Callable[[Lab, bool], Any], render: Callable[[Any], str], page: str) -> Part:
+    """Return the part that prints, and writes to ``page``, what ``render`` makes of what ``measure`` finds."""
 
+    def part(lab: Lab, quick: bool, directory: Path | None) -> None:
+        report = render(measure(lab, quick))
+        mail_host.say(f"\n{report}")
+        if directory:
+            _write(directory / page, report)
 
-def _virtual_servers(lab: Lab, quick: bool, directory: Path | None) -> None:
-    """Measure the role on hosts with many virtual servers, and their nightly expiry."""
-    report = render_virtual_servers(virtual_servers.measure(lab, quick))
-    mail_host.say(f"\n{report}")
-    if directory:
-        _write(directory / "benchmark_virtual_servers.md", report)
-
-
-def _fleet(lab: Lab, quick: bool, directory: Path | None) -> None:
-    """Measure the playbooks over fleets of several sizes."""
-    report = render_fleet(fleet.measure(lab, quick))
-    mail_host.say(f"\n{report}")
-    if directory:
-        _write(directory / "benchmark_fleet.md", report)
+    return part
 
 
 def _write(path: Path, report: str) -> None:
@@ -99,11 +89,11 @@ def _write(path: Path, report: str) -> None:
     mail_host.say(f"    written: {path}")
 
 
-PARTS: dict[str, Callable[[Lab, bool, Path | None], None]] = {
+PARTS: dict[str, Part] = {
     "database": _database,
-    "recorder": _recorder,
-    "virtual_servers": _virtual_servers,
-    "fleet": _fleet,
+    "recorder": _report(recorder.measure, render_recorder, "benchmark_recorder.md"),
+    "virtual_servers": _report(virtual_servers.measure, render_virtual_servers, "benchmark_virtual_servers.md"),
+    "fleet": _report(fleet.measure, render_fleet, "benchmark_fleet.md"),
 }
 
 

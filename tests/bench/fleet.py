@@ -3,27 +3,22 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from guests import Guest, GuestsError, Lab
 from guests.recipe import RELEASES
-from support.playbook import Run, play
 
 from . import mail_host
 from .fleet_results import Fleet, FleetResults, Timed
+from .timed_run import timed_run
 
 SIZES = (1, 4, 8)
 QUICK_SIZES = (1, 2)
 REPETITIONS = 3
 ADDRESS = "198.51.100.7"
-PATIENCE_SECONDS = 1200
-CALLBACKS = Path(__file__).parent / "callbacks"
+CALLBACK = "processor_times"
 # How ansible-playbook -vvv tells that it sends something over SSH: a command, or a file.
 ROUND_TRIPS = (" SSH: EXEC ", " PUT ")
 
@@ -36,7 +31,7 @@ def measure(lab: Lab, quick: bool) -> FleetResults:
         with _hosts(lab, size) as guests:
             mail_host.say(f"==> Measure a fleet of {size}")
             fleets.append(_fleet(lab, size, 1 if quick else REPETITIONS))
-            host = mail_host.measure(guests[0], "recorder_host.py", quick)
+            host = host or mail_host.measure(guests[0], "recorder_host.py", quick)
     return FleetResults(fleets, host)
 
 
@@ -55,7 +50,7 @@ def _hosts(lab: Lab, size: int) -> Iterator[list[Guest]]:
 
 def _fleet(lab: Lab, size: int, repetitions: int) -> Fleet:
     def timed(playbook: str, *words: str, changes: bool) -> Timed:
-        run, seconds, used = _timed(lab, playbook, f"--forks={size}", *words)
+        run, seconds, used = timed_run(lab, CALLBACK, f"vsmtp.relay.{playbook}", f"--forks={size}", *words)
         changed = sum(counts["changed"] > 0 for counts in run.counts.values())
         if changed != (size if changes else 0):
             raise GuestsError(f"{playbook}: {changed} of {size} hosts changed:\n{run.output}")
@@ -78,25 +73,9 @@ def _fleet(lab: Lab, size: int, repetitions: int) -> Fleet:
     return Fleet(size, works, _round_trips(lab, size))
 
 
-def _timed(lab: Lab, playbook: str, *words: str) -> tuple[Run, float, dict[str, float]]:
-    """Return the run, its seconds by the clock, and those of the controller's processors. Raises GuestsError if it failed."""
-    with tempfile.NamedTemporaryFile() as used:
-        settings = {
-            "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
-            "ANSIBLE_CALLBACKS_ENABLED": "processor_times",
-            "PROCESSOR_TIMES": used.name,
-        }
-        begin = time.monotonic()
-        run = play(lab, f"vsmtp.relay.{playbook}", *words, timeout=PATIENCE_SECONDS, settings=settings)
-        seconds = time.monotonic() - begin
-        if run.status != 0:
-            raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
-        return run, seconds, json.load(used)
-
-
 def _round_trips(lab: Lab, size: int) -> int:
     """Return how often a host is asked over SSH in a run that has nothing to do: that of the host that is asked most often."""
-    run = _timed(lab, "site", f"--forks={size}", "-vvv")[0]
+    run = timed_run(lab, CALLBACK, "vsmtp.relay.site", f"--forks={size}", "-vvv")[0]
     asked = Counter(line.split()[0] for line in run.output.splitlines() if any(mark in line for mark in ROUND_TRIPS))
     if len(asked) != size:
         raise GuestsError(f"cannot see which hosts are asked over SSH:\n{run.output}")

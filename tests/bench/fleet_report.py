@@ -70,7 +70,7 @@ def _by_the_clock(results: FleetResults) -> str:
     for work, title in WORKS.items():
         spreads = [seconds_spread([run.seconds for run in each.works[work]]) for each in results.fleets]
         each_of_many = results.fleets[-1].median(work) / sizes[-1]
-        rows.append([title, *spreads, seconds(each_of_many), seconds(results.another_host(work, "median"))])
+        rows.append([title, *spreads, seconds(each_of_many), seconds(results.another_host(work))])
     return table(heads, rows)
 
 
@@ -79,7 +79,7 @@ def _processors(results: FleetResults) -> str:
     rows = []
     for work, title in WORKS.items():
         more = [seconds(results.another_host(work, of)) for of in ("processor", "main")]
-        rows.append([title, *(seconds(each.processor(work)) for each in results.fleets), *more])
+        rows.append([title, *(seconds(each.median(work, "processor")) for each in results.fleets), *more])
     return table(heads, rows)
 
 

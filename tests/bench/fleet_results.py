@@ -28,17 +28,9 @@ class Fleet:
     works: dict[str, list[Timed]]
     round_trips: int
 
-    def median(self, work: str) -> float:
-        """Return the seconds of the median run."""
-        return statistics.median(run.seconds for run in self.works[work])
-
-    def processor(self, work: str) -> float:
-        """Return the seconds of the controller's processors in the median run."""
-        return statistics.median(run.processor for run in self.works[work])
-
-    def main(self, work: str) -> float:
-        """Return what of that the process took that hands the tasks out."""
-        return statistics.median(run.main for run in self.works[work])
+    def median(self, work: str, of: str = "seconds") -> float:
+        """Return the median of all runs of ``work``; ``of`` is one of the times of Timed."""
+        return statistics.median(getattr(run, of) for run in self.works[work])
 
     def tasks(self, work: str) -> int:
         """Return the most tasks that a host had."""
@@ -52,7 +44,7 @@ class FleetResults:
     fleets: list[Fleet]
     host: dict[str, str]
 
-    def another_host(self, work: str, of: str) -> float:
-        """Return what each further host adds: ``of`` is ``median``, ``processor`` or ``main``, the methods of Fleet."""
+    def another_host(self, work: str, of: str = "seconds") -> float:
+        """Return what each further host adds to the median of ``work``; ``of`` is one of the times of Timed."""
         few, many = self.fleets[0], self.fleets[-1]
-        return (getattr(many, of)(work) - getattr(few, of)(work)) / (many.size - few.size)
+        return (many.median(work, of) - few.median(work, of)) / (many.size - few.size)

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from guests import Guest, GuestsError, Lab
-from support.playbook import play
 
 from . import mail_host
+from .timed_run import PATIENCE_SECONDS, timed_run
 from .virtual_servers_results import Contest, Expiry, Timed, VirtualServersResults
 
 RELEASE = "bookworm"
@@ -25,7 +24,6 @@ QUICK_SIZES = {"role": (1, 10), "loops": (2, 4)}
 # A run that is to find something to do is repeated by giving it another thing to do.
 REPETITIONS = {"role": 5, "loops": 1}
 SERVERS = "/root/bench/servers.json"
-PATIENCE_SECONDS = 1200
 
 
 def measure(lab: Lab, quick: bool) -> VirtualServersResults:
@@ -75,7 +73,7 @@ def _contest(lab: Lab, guest: Guest, contestant: str, count: int, repetitions: i
         def timed(what: str, moved: int, changes: bool) -> Timed:
             variables = directory / "variables.json"
             variables.write_text(json.dumps({"pop_before_smtp_virtual_servers": servers(count, moved)}), encoding="utf-8")
-            run = _timed(lab, guest, playbook, variables, directory / "tasks.json")
+            run = _timed(lab, guest, playbook, variables)
             if (run.changed > 0) != changes:
                 raise GuestsError(f"{playbook}, {what}: {run.changed} tasks changed something")
             mail_host.say(f"    {what}: {run.seconds:.1f} s")
@@ -95,19 +93,9 @@ def _contest(lab: Lab, guest: Guest, contestant: str, count: int, repetitions: i
     return Contest(contestant, count, first, again, changed)
 
 
-def _timed(lab: Lab, guest: Guest, playbook: str, variables: Path, tasks: Path) -> Timed:
-    settings = {
-        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callbacks"),
-        "ANSIBLE_CALLBACKS_ENABLED": "task_times",
-        "TASK_TIMES": str(tasks),
-    }
-    begin = time.monotonic()
-    options: Sequence[str] = ("-e", f"@{variables}", "--limit", guest.name)
-    run = play(lab, playbook, *options, timeout=PATIENCE_SECONDS, settings=settings)
-    seconds = time.monotonic() - begin
-    if run.status != 0:
-        raise GuestsError(f"the playbook ended with {run.status}:\n{run.output}")
-    return Timed(seconds, run.counts[guest.name]["changed"], json.loads(tasks.read_text(encoding="utf-8")))
+def _timed(lab: Lab, guest: Guest, playbook: str, variables: Path) -> Timed:
+    run, seconds, tasks = timed_run(lab, "task_times", playbook, "-e", f"@{variables}", "--limit", guest.name)
+    return Timed(seconds, run.counts[guest.name]["changed"], tasks)
 
 
 def _trees(guest: Guest, work: str) -> None:

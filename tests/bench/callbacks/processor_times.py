@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run took of the controller's processors; written as JSON to the file that $PROCESSOR_TIMES names."""
+"""What a run took of the controller's processors; written as JSON to the file that $CALLBACK_WRITES names."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ class CallbackModule(CallbackBase):
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
+    # Else every callback of this directory would run, whichever is asked for.
+    CALLBACK_NEEDS_ENABLED = True
     CALLBACK_NAME = "processor_times"
 
     def v2_playbook_on_stats(self, stats) -> None:
         """Called at the end."""
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         main, others = (each.ru_utime + each.ru_stime for each in used)
-        with open(os.environ["PROCESSOR_TIMES"], "w", encoding="utf-8") as file:
+        with open(os.environ["CALLBACK_WRITES"], "w", encoding="utf-8") as file:
             json.dump({"main": main, "others": others}, file)

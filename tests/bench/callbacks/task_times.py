@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long each task of a run took, as the controller sees it; written as JSON to the file that $TASK_TIMES names."""
+"""How long each task of a run took, as the controller sees it; written as JSON to the file that $CALLBACK_WRITES names."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class CallbackModule(CallbackBase):
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
+    # Else every callback of this directory would run, whichever is asked for.
+    CALLBACK_NEEDS_ENABLED = True
     CALLBACK_NAME = "task_times"
 
     def __init__(self) -> None:
@@ -49,5 +51,5 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats) -> None:
         """Called at the end."""
         self._next("")
-        with open(os.environ["TASK_TIMES"], "w", encoding="utf-8") as file:
+        with open(os.environ["CALLBACK_WRITES"], "w", encoding="utf-8") as file:
             json.dump(self._tasks, file)
