@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STANDARD_INPUT, STANDARD_INPUT_NAME = "-", "standard input"
-MODIFIED = 3  # where identity_of() has the modification time, in nanoseconds
 # Values by which sendmail and Postfix let a client relay. A map for them may as well hold REJECT.
 PERMISSIONS = ("ok", "relay")
 LONGEST_SHOWN = 60
@@ -63,7 +62,7 @@ def read(path: str, now: int, lock_seconds: float) -> Source:
         if snapshot.identity is None:
             raise UnreadableError(f"{path}: no such file; check the path")
         # A time in the future would be a permission that lasts until then.
-        changed = min(now, snapshot.identity[MODIFIED] // SECOND_NS)
+        changed = min(now, snapshot.modified_ns // SECOND_NS)
         content = snapshot.content()
         if berkeley_db.is_berkeley_db(content):
             if not libdb_finds_sound(snapshot.descriptor):

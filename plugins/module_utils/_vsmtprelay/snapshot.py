@@ -42,6 +42,8 @@ class Snapshot:
         self.path = path
         self._damaged = damaged
         self.identity: tuple[int, ...] | None = None
+        # When the file was last written, in nanoseconds since the epoch.
+        self.modified_ns = 0
         try:
             self._copy = os.memfd_create("relayers.db", os.MFD_CLOEXEC)
         except OSError as error:
@@ -130,7 +132,7 @@ class Snapshot:
                 live.release()
                 while os.sendfile(self._copy, live.descriptor, None, COPY_BYTES):
                     pass
-                self.identity = identity_of(status)
+                self.identity, self.modified_ns = identity_of(status), status.st_mtime_ns
                 return self.identity == identity_of(os.fstat(live.descriptor)) == identity_at(self.path)
         except FileNotFoundError:
             self.identity = None
