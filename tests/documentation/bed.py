@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from guests import Lab
 from guests.guest import Guest
+from guests.inventory import key_file, ssh_options
 from support.mail import log_in
+from support.playbook import settings_for
 from support.throttles import lift_throttles
 
 from .blocks import CHECKOUT, FRONT_DOOR, Block, blocks_of
@@ -60,15 +60,7 @@ class Bed:
                 guest.write(f"/etc/pam.d/{service}", text)
         state = self._lab.state
         names = [f"Host {name}.{DOMAIN}\n HostName {address}" for name, address in HOSTS.items()]
-        options = {
-            "IdentityFile": state.ssh / "id_ed25519",
-            "StrictHostKeyChecking": "no",
-            "UserKnownHostsFile": "/dev/null",
-            "LogLevel": "ERROR",
-            "ControlMaster": "auto",
-            "ControlPersist": "60s",
-            "ControlPath": f"{state.control_sockets}/%h-%p-%r",
-        }
+        options = {"IdentityFile": key_file(state), **ssh_options(state)}
         self.write("ssh_config", "\n".join([*names, "Host *", *(f" {name} {value}" for name, value in options.items())]))
         (inventory,) = (block for block in self._front_door if block.language == "yaml")
         self.write("inventory", inventory.text)
@@ -122,13 +114,9 @@ class Bed:
 
     def _environment(self) -> dict[str, str]:
         return {
-            "ANSIBLE_COLLECTIONS_PATH": str(self.directory / "collections"),
+            **settings_for(self.directory / "collections"),
             "ANSIBLE_SSH_ARGS": f"-F {self.directory / 'ssh_config'}",
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_FORCE_COLOR": "false",
             "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
 
     def write(self, name: str, text: str) -> Path:

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from support.playbook import CHECKOUT
+
 FRONT_DOOR = "README.md"
 
 

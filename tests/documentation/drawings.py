@@ -8,6 +8,7 @@ table on its page.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ CALLS = [("playbooks", "role"), ("playbooks", "Ansible"), ("playbooks", "report"
 COPIES = [("role", "command"), ("role", "recorder")]
 
 
+@functools.cache
 def rooms() -> dict[str, list[str]]:
     """Return the files of each room, as the table on the page of the architecture names them."""
     rows = re.findall(r"^\| (.+?) \| (.+?) \|", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)

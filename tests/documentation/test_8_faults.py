@@ -6,13 +6,12 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from support.documentation import table
+from support.playbook import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 ROWS = table("failures.md", "a fault")
 TEST = re.compile(r"`(tests/\S+\.py)::(test_\w+)`")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import copy_of_collection, interpreters
 from .errors import GateError
 from .places import GATES
-from .runner import run
+from .runner import environment_of_a_stranger, run
 
 # A home of its own: ansible-test keeps its environments there, and the script below.
 HOME = GATES / "home"
@@ -61,9 +61,8 @@ def _settings(environment: Path, pythons: tuple[str, ...]) -> dict[str, str]:
         own = Path("~").expanduser() / each
         if own.exists() and not (HOME / each).exists():
             (HOME / each).symlink_to(own)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
     path = f"{environment / 'bin'}{os.pathsep}{interpreters.path_with(pythons)}"
-    return {**kept, "HOME": str(HOME), "PATH": path, "VIRTUAL_ENV": str(environment)}
+    return {**environment_of_a_stranger(), "HOME": str(HOME), "PATH": path, "VIRTUAL_ENV": str(environment)}
 
 
 def _provide_bootstrap(environment: Path, settings: dict[str, str]) -> None:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from .errors import GateError
 from .places import GATES
-from .runner import run
+from .runner import environment_of_a_stranger, run
 
 # Galaxy itself refuses a collection without one of its tags.
 CONFIGURATION = """\
@@ -26,8 +25,7 @@ def import_tarball(tarball: Path) -> None:
     configuration = GATES / "galaxy-importer.cfg"
     configuration.write_text(CONFIGURATION)
     # Without the collections that are installed for the tests: the importer takes the name of this one for its own.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    settings = {**kept, "GALAXY_IMPORTER_CONFIG": str(configuration)}
+    settings = {**environment_of_a_stranger(), "GALAXY_IMPORTER_CONFIG": str(configuration)}
     output = run("galaxy-importer", [sys.executable, "-m", "galaxy_importer.main", tarball], cwd=GATES, env=settings)
     warnings = [line for line in output.splitlines() if ("WARNING" in line or "ERROR" in line) and EXPECTED not in line]
     if warnings:

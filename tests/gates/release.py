@@ -17,7 +17,7 @@ import yaml
 from . import environments
 from .errors import GateError
 from .places import BUILD, CHECKOUT
-from .runner import run
+from .runner import environment_of_a_stranger, run
 
 # What users do not need, as patterns of paths; everything else that git knows has to be in the tarball.
 NOT_FOR_USERS = re.compile(
@@ -91,9 +91,10 @@ def _check_content(tarball: Path) -> None:
             faults.append(f"{name} holds a secret")
         if os.fsencode(CHECKOUT) in content:
             faults.append(f"{name} names a directory of this machine")
+    expected_info = _galaxy()
     manifest = json.loads(contents["MANIFEST.json"])["collection_info"]
     for field in ("namespace", "name", "version", "license"):
-        if manifest[field] != _galaxy()[field]:
+        if manifest[field] != expected_info[field]:
             faults.append(f"its {field} is {manifest[field]!r}")
     if faults:
         raise GateError("\n".join([f"{tarball.name}:", *faults]))
@@ -107,9 +108,8 @@ def _check_use(tarball: Path) -> None:
     environment = environments.make(directory / "venv", Path(sys.executable), ["ansible-core"])
     for name in ("collections", "home"):
         (directory / name).mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
     settings = {
-        **kept,
+        **environment_of_a_stranger(),
         "HOME": str(directory / "home"),
         "PATH": f"{environment / 'bin'}:/usr/bin:/bin",
         "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections"),

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from .errors import GateError
+
+
+def environment_of_a_stranger() -> dict[str, str]:
+    """Return the environment without what make and this program say to Ansible and to Python."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
 
 
 def run(name: str, command: list[str | Path], *, cwd: Path, env: dict[str, str] | None = None) -> str:

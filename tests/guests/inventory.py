@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from .guest import Guest
 from .state import State
@@ -13,21 +14,11 @@ def render(state: State, guests: Iterable[Guest]) -> str:
 
     To be used from the controller's namespace. Strings are written as JSON, which YAML includes.
     """
-    options = {
-        "ControlMaster": "auto",
-        "ControlPersist": "60s",
-        # Of a host that goes down while a connection is kept, ssh learns in seconds; without these, in a quarter of an hour.
-        "ServerAliveInterval": "5",
-        "ServerAliveCountMax": "2",
-        "ControlPath": f"{state.control_sockets}/%h-%p-%r",
-        "StrictHostKeyChecking": "no",
-        "UserKnownHostsFile": "/dev/null",
-        "LogLevel": "ERROR",
-    }
+    options = ssh_options(state)
     variables = {
         "ansible_user": "root",
         "ansible_python_interpreter": "/usr/bin/python3",
-        "ansible_ssh_private_key_file": str(state.ssh / "id_ed25519"),
+        "ansible_ssh_private_key_file": str(key_file(state)),
         "ansible_ssh_args": " ".join(f"-o {name}={value}" for name, value in options.items()),
     }
     lines = ["all:", "  vars:", *(f"    {name}: {json.dumps(value)}" for name, value in variables.items())]
@@ -44,3 +35,23 @@ def render(state: State, guests: Iterable[Guest]) -> str:
                 f"          guest_address6: {json.dumps(guest.address6)}",
             ]
     return "\n".join(lines) + "\n"
+
+
+def ssh_options(state: State) -> dict[str, str]:
+    """Return the options of ssh for guests, in the controller's namespace: one connection to each, which is kept."""
+    return {
+        "ControlMaster": "auto",
+        "ControlPersist": "60s",
+        # Of a host that goes down while a connection is kept, ssh learns in seconds; without these, in a quarter of an hour.
+        "ServerAliveInterval": "5",
+        "ServerAliveCountMax": "2",
+        "ControlPath": f"{state.control_sockets}/%h-%p-%r",
+        "StrictHostKeyChecking": "no",
+        "UserKnownHostsFile": "/dev/null",
+        "LogLevel": "ERROR",
+    }
+
+
+def key_file(state: State) -> Path:
+    """Return the private key that logs in to guests as root."""
+    return state.ssh / "id_ed25519"

@@ -196,7 +196,7 @@ class Lab:
 
     def _make_key(self) -> None:
         """Generate the key that logs in to guests as root, once."""
-        key = self.state.ssh / "id_ed25519"
+        key = inventory.key_file(self.state)
         if not key.exists():
             self.state.ssh.mkdir(mode=0o700, parents=True, exist_ok=True)
             comment = self.state.full_name("key")

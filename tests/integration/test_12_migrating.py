@@ -8,14 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+from documentation.blocks import blocks_of
+from documentation.console import CONTROLLER, commands
 
-from support.documentation import commands
 from support.mail import LOCAL, REMOTE, Smtp, log_in, rcpt
-from support.playbook import play
+from support.playbook import CHECKOUT, play
 from support.throttles import lift_throttles
 
 HOST = "oldhost"
-PAGE = "migrating.md"
+PAGE = CHECKOUT / "docs" / "migrating.md"
 PREDECESSOR = Path(__file__).parent / "in_guest" / "predecessor.pl"
 UNIT = """\
 [Service]
@@ -50,18 +51,19 @@ def do(lab, old_host):
     """Return what does the commands of a section of the page, one by one, and yields each with what it printed."""
 
     def do(section):
-        for prompt, command, shown in commands(PAGE, section):
-            if prompt == "$":
-                words = shlex.split(command)
+        blocks = [block for block in blocks_of(PAGE) if (block.section, block.language) == (section, "console")]
+        for command in (command for block in blocks for command in commands(block.text)):
+            if command.host == CONTROLLER:
+                words = shlex.split(command.text)
                 assert words[:3] == ["ansible-playbook", "-i", "inventory"]
                 run = play(lab, *words[3:], "--limit", HOST)
                 status, output = run.status, run.output
             else:
-                done = old_host.run(["sh", "-c", command], check=False)
+                done = old_host.run(["sh", "-c", command.text], check=False)
                 status, output = done.returncode, done.stdout + done.stderr
-            assert status == 0, f"{command}: {output}"
-            assert not shown or output.splitlines() == shown, f"{command}: {output}"
-            yield command, output
+            assert status == 0, f"{command.text}: {output}"
+            assert not command.output or output.splitlines() == command.output, f"{command.text}: {output}"
+            yield command.text, output
 
     return do
 

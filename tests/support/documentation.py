@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs"
@@ -14,14 +13,6 @@ def block(page: str, language: str) -> str:
     """Return the text of the one block of code in ``language`` on ``page``, a file's name."""
     (found,) = re.findall(rf"^```{language}\n(.*?)^```$", _text(page), re.MULTILINE | re.DOTALL)
     return found
-
-
-def commands(page: str, heading: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield prompt, command, and the lines that it is shown to print, of all console blocks below ``heading`` of ``page``."""
-    section = _text(page).partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    for block in re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
-        for prompt, command, shown in re.findall(r"^(?:root@\w+:~)?([#$]) (.*)\n((?:(?!root@|\$ ).*\n)*)", block, re.MULTILINE):
-            yield prompt, command, shown.splitlines()
 
 
 def table(page: str, first_column: str) -> list[list[str]]:

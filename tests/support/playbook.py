@@ -34,14 +34,23 @@ def words_of(lab: Lab, playbook: str, *options: str) -> tuple[list[str], dict[st
     """Return the command that runs ``playbook`` over all guests that are up, and the environment that it needs."""
     inventory = lab.state.directory / "inventory.yml"
     inventory.write_text(lab.inventory(), encoding="utf-8")
-    environment = {
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+    return [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        f"--inventory={inventory}",
+        playbook,
+        *options,
+    ], settings_for(COLLECTIONS)
+
+
+def settings_for(collections: Path) -> dict[str, str]:
+    """Return the environment in which Ansible finds the collections below ``collections``, and prints what tests can read."""
+    return {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_FORCE_COLOR": "false",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    return [str(Path(sys.executable).parent / "ansible-playbook"), f"--inventory={inventory}", playbook, *options], environment
 
 
 def play(lab: Lab, playbook: str, *options: str, timeout: float = 600, settings: Mapping[str, str] | None = None) -> Run:

@@ -9,11 +9,14 @@ import pickle
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import command
 
 NOBODY = 65534
 
@@ -212,3 +215,16 @@ def eventually():
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def run(capfd, tmp_path):
+    """Return what runs the command and returns its exit status, output and error output."""
+
+    def run(*arguments, table=tmp_path / "no table"):
+        status = command.main([str(argument) for argument in arguments], str(table))
+        sys.stdout.flush()
+        output = capfd.readouterr()
+        return status, output.out, output.err
+
+    return run

@@ -42,19 +42,6 @@ PROGRAM = (
 
 
 @pytest.fixture
-def run(capfd, tmp_path):
-    """Return what runs the command and returns its exit status, output and error output."""
-
-    def run(*arguments, table=tmp_path / "no table"):
-        status = command.main([str(argument) for argument in arguments], str(table))
-        sys.stdout.flush()
-        output = capfd.readouterr()
-        return status, output.out, output.err
-
-    return run
-
-
-@pytest.fixture
 def shell(tmp_path):
     """Return what runs the command in a process of its own, from a shell line in which it is "$@"."""
 

@@ -28,17 +28,9 @@ def stopped_clock(monkeypatch):
 
 
 @pytest.fixture
-def run(capfd, relayers_db, tmp_path):
-    """Return what runs the command on relayers.db and returns its exit status, output and error output."""
-
-    def run(*words, options=()):
-        arguments = ["--database", relayers_db.path, *options, "import", *map(str, words)]
-        status = command.main(arguments, str(tmp_path / "no table"))
-        sys.stdout.flush()
-        output = capfd.readouterr()
-        return status, output.out, output.err
-
-    return run
+def run(run, relayers_db):
+    """Return what runs the import into relayers.db and returns its exit status, output and error output."""
+    return lambda *words, options=(): run("--database", relayers_db.path, *options, "import", *words)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,16 +29,9 @@ def entries(size=SIZE):
 
 
 @pytest.fixture
-def run(capfd, tmp_path):
+def run(run):
     """Return what runs the command on a database and returns its exit status, output and error output."""
-
-    def run(path, *words):
-        status = command.main(["--database", str(path), *words], str(tmp_path / "no table"))
-        sys.stdout.flush()
-        output = capfd.readouterr()
-        return status, output.out, output.err
-
-    return run
+    return lambda path, *words: run("--database", path, *words)
 
 
 def spoil(relayers_db, at, content):
