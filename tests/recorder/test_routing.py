@@ -6,6 +6,7 @@ from __future__ import annotations
 import imaplib
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from support.fingerprint import fingerprint
 from support.mail import Imap4, log_in
 from support.playbook import play
 from support.throttles import lift_throttles
+from support.waiting import wait_until
 
 from .conftest import RELEASES
 
@@ -50,6 +52,14 @@ for user in alice bob; do
     cp /etc/mail/sendmail.cf /srv/$user/etc/sendmail.cf
     chown -R $user: /srv/$user
     chmod 755 /srv/$user /srv/$user/etc
+done
+"""
+# The inodes of the files without a name that the recorder holds open in a directory.
+PREPARED = """
+for file in /proc/$(systemctl show --property=MainPID --value vsmtprelay-recorder.service)/fd/*; do
+    case $(readlink "$file") in
+        "$1"/*" (deleted)") stat --dereference --format %i "$file" ;;
+    esac
 done
 """
 FILES = {"a": "/srv/alice/etc/relayers.db", "b": "/srv/bob/etc/relayers.db", "rest": "/etc/mail/relayers.db"}
@@ -191,6 +201,28 @@ def test_every_database_keeps_its_owner(routed, client):
     log_in(client, routed.guest.address4, user="me@b.example", password="secret")
     owners = routed.guest.run(["stat", "-c", "%U %a", *FILES.values()]).stdout.splitlines()
     assert owners == ["alice 640", "bob 640", "smmta 640"]
+
+
+@pytest.mark.parametrize("name", ["b", "rest"])
+def test_the_file_for_the_next_login_is_prepared_and_becomes_the_database(routed, name):
+    """Whoever owns the database: the recorder is root here, with few of root's rights."""
+
+    def log_in_from(address):
+        user = {"b": "me@b.example", "rest": "me@elsewhere.example"}[name]
+        routed.guest.run(["doveadm", "auth", "test", "-x", "service=imap", "-x", f"rip={address}", user, "secret"])
+
+    def prepared():
+        return routed.guest.run(["sh", "-c", PREPARED, "sh", str(Path(FILES[name]).parent)]).stdout.split()
+
+    log_in_from("198.51.100.5")
+    wait_until(lambda: len(prepared()) == 1)
+    inode = prepared()
+    log_in_from("198.51.100.6")
+    assert routed.guest.run(["stat", "--format", "%i %U", FILES[name]]).stdout.split() == [
+        *inode,
+        {"b": "bob", "rest": "smmta"}[name],
+    ]
+    assert sorted(routed.listed()[name]) == ["198.51.100.5", "198.51.100.6"]
 
 
 @pytest.mark.parametrize("family", ["address4", "address6"])

@@ -61,6 +61,17 @@ class NativeDatabase:
         Path(self.path).write_bytes(content)
         return self
 
+    @property
+    def unnamed_files_beside(self):
+        """The inodes of the files without a name that this process has open in its directory."""
+        inodes = set()
+        for descriptor in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                target = os.readlink(f"/proc/self/fd/{descriptor}")
+                if target.endswith(" (deleted)") and os.path.dirname(target) == os.path.dirname(self.path):
+                    inodes.add(os.stat(f"/proc/self/fd/{descriptor}").st_ino)
+        return inodes
+
 
 @pytest.fixture
 def native_database(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, replacement
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
     BusyError,
     InputOutputError,
@@ -387,7 +387,7 @@ def before_the_new_file_takes_its_place(monkeypatch):
     """Return what has something done once, after the new file was written and before it takes the place of the old one."""
 
     def arrange(work):
-        give_attributes = database._give_attributes
+        give_attributes = replacement.give_attributes
         waiting = [work]
 
         def interrupted(*arguments):
@@ -395,7 +395,7 @@ def before_the_new_file_takes_its_place(monkeypatch):
             if waiting:
                 waiting.pop()()
 
-        monkeypatch.setattr(database, "_give_attributes", interrupted)
+        monkeypatch.setattr(replacement, "give_attributes", interrupted)
 
     return arrange
 

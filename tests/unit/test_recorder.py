@@ -11,7 +11,7 @@ import types
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import BaseTestServer, TestClient
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.login import LoginReader
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import VirtualServers
@@ -19,6 +19,17 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_se
 KEY = "k" * 40
 REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": "me", "domain": "a.example"}
 LET_IN = (200, 0)
+
+
+class Served(BaseTestServer):
+    """A recorder on a TCP port, which asks for the key."""
+
+    def __init__(self, recorder):
+        super().__init__()
+        self._recorder = recorder
+
+    async def _make_runner(self, **_options):
+        return aiohttp.web.ServerRunner(self._recorder.server(trusted=False))
 
 
 @pytest.fixture
@@ -74,7 +85,7 @@ def post(recorder, unhurried):
 
     def post(*bodies, key=KEY, path="/login?command=allow", method="POST"):
         async def talk():
-            async with TestClient(TestServer(recorder.application(trusted=False))) as client:
+            async with TestClient(Served(recorder)) as client:
                 for body in bodies:
                     headers = {} if key is None else {"X-API-Key": key}
                     response = await client.request(method, path, data=body, headers=headers)
@@ -93,7 +104,7 @@ def report(**members):
 
 def test_a_login_is_in_the_database_before_it_is_let_in(recorder, unhurried, native_database):
     async def talk():
-        async with TestClient(TestServer(recorder.application(trusted=False))) as client:
+        async with TestClient(Served(recorder)) as client:
             for number in range(5):
                 before = int(time.time())
                 async with client.post(
@@ -159,7 +170,7 @@ def test_a_report_that_is_too_large_is_refused(post):
 def test_a_body_that_is_not_compressed_as_it_says_is_refused_like_any_other_that_is_no_report(recorder, log):
     async def talk():
         headers = {"X-API-Key": KEY, "Content-Encoding": "gzip"}
-        async with TestClient(TestServer(recorder.application(trusted=False))) as client:
+        async with TestClient(Served(recorder)) as client:
             return (await client.post("/login?command=allow", data=report(), headers=headers)).status
 
     assert asyncio.run(talk()) == 400
@@ -192,7 +203,7 @@ def test_a_login_is_let_in_in_time_while_makemap_writes_and_is_recorded_then(rec
     makemap = holder(lambda: open(relayers_db.path, "r+b"))  # noqa: SIM115
 
     async def talk():
-        async with TestClient(TestServer(recorder.application(trusted=False))) as client:
+        async with TestClient(Served(recorder)) as client:
             start = time.monotonic()
             response = await client.post("/login?command=allow", data=report(), headers={"X-API-Key": KEY})
             assert (response.status, (await response.json())["status"]) == LET_IN
@@ -230,7 +241,7 @@ def test_it_answers_over_a_unix_socket_in_absolute_form_as_dovecot_asks(recorder
     path = str(tmp_path / "socket")
 
     async def talk():
-        runner = aiohttp.web.AppRunner(recorder.application(trusted=False))
+        runner = aiohttp.web.ServerRunner(recorder.server(trusted=False))
         await runner.setup()
         await aiohttp.web.UnixSite(runner, path).start()
         reader, writer = await asyncio.open_unix_connection(path)

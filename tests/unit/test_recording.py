@@ -185,3 +185,49 @@ def test_owners_who_hold_their_databases_locked_keep_no_other_login_waiting(nati
     assert asyncio.run(log_in())
     assert free.entries() == {"10.0.0.2": str(NOW)}
     assert failures == []
+
+
+async def until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it does not come to that")
+
+
+def test_a_login_that_comes_alone_is_written_where_it_is_taken(commit, unhurried, relayers_db, monkeypatch, failures):
+    async def log_in():
+        assert await is_written(commit, "10.0.0.1", NOW)
+        await until(lambda: relayers_db.unnamed_files_beside)
+        monkeypatch.setattr(recording.database, "change", None)
+        assert await is_written(commit, "10.0.0.2", NOW)
+        await commit.finish()
+
+    asyncio.run(log_in())
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW), "10.0.0.2": str(NOW)}
+    assert failures == []
+    assert not relayers_db.unnamed_files_beside
+
+
+def test_a_database_without_logins_keeps_no_file_system_busy(commit, unhurried, relayers_db, monkeypatch):
+    monkeypatch.setattr(recording, "IDLE_SECONDS", 0.05)
+
+    async def log_in():
+        assert await is_written(commit, "10.0.0.1", NOW)
+        await until(lambda: relayers_db.unnamed_files_beside)
+        await until(lambda: not relayers_db.unnamed_files_beside)
+
+    asyncio.run(log_in())
+
+
+def test_where_the_disk_is_slow_nobody_else_waits_for_it(commit, unhurried, relayers_db, monkeypatch):
+    monkeypatch.setattr(recording, "SLOW_SECONDS", -1.0)
+
+    async def log_in():
+        for number in range(3):
+            assert await is_written(commit, f"10.0.0.{number}", NOW)
+            await asyncio.sleep(5 * recording.PREPARE_SECONDS)
+            assert not relayers_db.unnamed_files_beside
+
+    asyncio.run(log_in())
+    assert len(relayers_db.entries()) == 3

@@ -21,23 +21,19 @@ How a change is made, and why so:
 from __future__ import annotations
 
 import errno
-import os
-import time
 
 from .edits import Changes
 from .errors import InputOutputError, RelayError, UnwritableError, remedy_for
 from .links import resolve
-from .locks import Patience, QuietFile, SoleWriter
-from .snapshot import PUBLISHED, Snapshot, identity_at, identity_of
+from .locks import Patience, SoleWriter
+from .replacement import publish
+from .snapshot import Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .edits import Edit
 
 LOCK_SECONDS = 30.0
-SECOND_NS = 1_000_000_000
-# As makemap creates its files.
-NEW_FILE_MODE = 0o640
 
 
 def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
@@ -87,83 +83,6 @@ class writing:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
             raise _write_error(self._path, error) from None
-
-
-def publish(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
-    """Put the changed ``snapshot`` in the place of the database, unless that is no longer what it was taken from."""
-    if identity_at(snapshot.path) != snapshot.identity:
-        return False
-    os.ftruncate(writer.descriptor, 0)
-    os.lseek(writer.descriptor, 0, os.SEEK_SET)
-    snapshot.write_to(writer.descriptor)
-    _give_attributes(writer.descriptor, snapshot.path)
-    stamp = time.time_ns() - SECOND_NS
-    os.utime(writer.descriptor, ns=(stamp, stamp))
-    os.fsync(writer.descriptor)
-    if snapshot.exists:
-        published = _replace(snapshot, writer, patience)
-    else:
-        published = _create(snapshot, writer)
-    if published:
-        PUBLISHED[snapshot.path] = identity_of(os.fstat(writer.descriptor))
-        _flush_directory(snapshot.path)
-    return published
-
-
-def _replace(snapshot: Snapshot, writer: SoleWriter, patience: Patience) -> bool:
-    try:
-        live = QuietFile(snapshot.path, exclusive=True, patience=patience)
-    except FileNotFoundError:
-        return False
-    with live:
-        status = os.fstat(live.descriptor)
-        if identity_of(status) != snapshot.identity or identity_at(snapshot.path) != snapshot.identity:
-            return False
-        os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + SECOND_NS))
-        try:
-            os.replace(writer.path, snapshot.path)
-        except OSError:
-            os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
-            raise
-        os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + 2 * SECOND_NS))
-    return True
-
-
-def _create(snapshot: Snapshot, writer: SoleWriter) -> bool:
-    try:
-        # Unlike rename(2), link(2) does not replace what makemap may have created meanwhile.
-        os.link(writer.path, snapshot.path)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _give_attributes(descriptor: int, path: str) -> None:
-    """Give the new file the owner, mode and extended attributes of the one at ``path``.
-
-    Where there is none yet, it gets the owner and group of its directory: that is how Debian's /etc/mail and the
-    ``etc`` of a virtual server say whose it is, and root's own file in another user's directory would be no use there.
-    """
-    try:
-        status = os.stat(path)
-        mode = status.st_mode & 0o7777
-        for name in os.listxattr(path):
-            os.setxattr(descriptor, name, os.getxattr(path, name))
-    except FileNotFoundError:
-        status = os.stat(os.path.dirname(path))
-        mode = NEW_FILE_MODE
-    mine = os.fstat(descriptor)
-    if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
-        os.fchown(descriptor, status.st_uid, status.st_gid)
-    os.fchmod(descriptor, mode)
-
-
-def _flush_directory(path: str) -> None:
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _write_error(path: str, error: OSError) -> RelayError:

@@ -90,6 +90,13 @@ class HashFile:
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
 
+    def sync(self) -> None:
+        """Write out what changed. Raises UnreadableError if libdb finds the file damaged."""
+        try:
+            self._db.sync()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
     def get(self, key: bytes) -> bytes | None:
         """Return the value of ``key``, or None."""
         try:

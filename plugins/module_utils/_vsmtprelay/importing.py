@@ -15,11 +15,11 @@ import sys
 
 from . import berkeley_db
 from .addresses import key_of
-from .database import SECOND_NS
 from .entries import LAST_TIMESTAMP, timestamp_of
 from .errors import MalformedError, UnreadableError
 from .listing import entries_in, text_of
 from .locks import Patience
+from .replacement import SECOND_NS
 from .snapshot import Snapshot
 from .verification import libdb_finds_sound
 

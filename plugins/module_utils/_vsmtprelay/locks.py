@@ -117,9 +117,7 @@ class SoleWriter:
 
         Raises OSError if the directory cannot be written, BusyError if the others take longer than ``patience``.
         """
-        directory, name = os.path.split(path)
-        self.path = os.path.join(directory, f".{name}.vsmtprelay")
-        self._database = path
+        self._name(path)
         while not self._take():
             patience.wait(path, f"another vsmtprelay or recorder is changing it (it holds {self.path})")
 
@@ -131,6 +129,11 @@ class SoleWriter:
         if self._still_ours():
             os.unlink(self.path)
         os.close(self.descriptor)
+
+    def _name(self, path: str) -> None:
+        directory, name = os.path.split(path)
+        self.path = os.path.join(directory, f".{name}.vsmtprelay")
+        self._database = path
 
     def _take(self) -> bool:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -175,3 +178,20 @@ class SoleWriter:
             return False
         here = os.fstat(self.descriptor)
         return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+class SoleWriterAtOnce(SoleWriter):
+    """The same with a file that is written already and has no name yet (open(2), O_TMPFILE), and without waiting."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        """Name the file ``descriptor`` as the temporary file of the database ``path``; it is closed with the right to write.
+
+        Raises FileExistsError if another writer is at work, or left its file.
+        """
+        self._name(path)
+        self.descriptor = descriptor
+        # Before anybody sees it.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Only linkat(2) follows the link in /proc, and Python calls it only where it is given a directory; with an absolute
+        # path it does not matter which one.
+        os.link(f"/proc/self/fd/{descriptor}", self.path, src_dir_fd=descriptor)

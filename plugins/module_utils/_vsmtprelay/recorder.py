@@ -25,11 +25,18 @@ from .spool import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http_parser import RawRequestMessage
+    from aiohttp.streams import StreamReader
+    from aiohttp.web_protocol import RequestHandler
+
     from .recorder_log import RecorderLog
     from .virtual_servers import VirtualServer, VirtualServers
 
 LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
 FINISH_SECONDS = 10.0
+# In the query: whether this user may come in. Dovecot can ask other questions as well.
+ASKED = "command=allow"
 LET_THEM_IN = b'{"status": 0, "msg": ""}'
 
 
@@ -49,11 +56,13 @@ class Recorder:
         self._is_stopping = False
         self._busy: set[object] = set()
 
-    def application(self, trusted: bool) -> web.Application:
-        """Return the web application for one socket; with ``trusted``, its file permissions decide who may report."""
-        application = web.Application(client_max_size=LARGEST_REPORT)
-        application.router.add_post(PATH, functools.partial(self._report, trusted))
-        return application
+    def server(self, trusted: bool) -> web.Server:
+        """Return the server for one socket; with ``trusted``, its file permissions decide who may report.
+
+        It is aiohttp's server without router and middlewares: there is one path, and every login waits for all that is there.
+        """
+        request = functools.partial(_request, asyncio.get_running_loop())
+        return web.Server(functools.partial(self._report, trusted), request_factory=request, access_log=None)
 
     async def take_up_spool(self) -> None:
         """Record the logins that were taken by a recorder that was then killed."""
@@ -76,15 +85,19 @@ class Recorder:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._recording.finish(), FINISH_SECONDS)
 
-    async def _report(self, trusted: bool, request: web.Request) -> web.Response:
-        """Answer one report of a login."""
+    async def _report(self, trusted: bool, request: web.BaseRequest) -> web.Response:
+        """Answer one report of a login. Raises HTTPException for what is none."""
         now = int(time.time())
+        if request.rel_url.raw_path != PATH:
+            raise web.HTTPNotFound()
+        if request.method != "POST":
+            raise web.HTTPMethodNotAllowed(request.method, ("POST",))
         if not trusted and not self._has_key(request):
             self._log.count("refused", "a report without the right key")
             raise web.HTTPForbidden()
         self._busy.add(request.protocol)
         try:
-            if request.query.get("command") == "allow":
+            if ASKED in request.query_string.split("&"):
                 await self._take(request, now)
         finally:
             self._busy.discard(request.protocol)
@@ -93,7 +106,7 @@ class Recorder:
             answer.force_close()
         return answer
 
-    async def _take(self, request: web.Request, now: int) -> None:
+    async def _take(self, request: web.BaseRequest, now: int) -> None:
         """Take the login that ``request`` reports. Raises HTTPException for what is no report."""
         try:
             login = self._reader.read(await request.read())
@@ -114,7 +127,7 @@ class Recorder:
         else:
             await self._record(login, server, now)
 
-    def _has_key(self, request: web.Request) -> bool:
+    def _has_key(self, request: web.BaseRequest) -> bool:
         given = request.headers.get(recorder_key.HEADER, "")
         return recorder_key.is_right(given.encode("utf-8", "replace"), self._key)
 
@@ -125,3 +138,15 @@ class Recorder:
             asyncio.get_running_loop().call_soon(self._log.recorded, login, server)
         else:
             self._log.delayed(login, server, written)
+
+
+def _request(
+    loop: asyncio.AbstractEventLoop,
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """Return the request that aiohttp has read the head of; a body of more than LARGEST_REPORT bytes is not taken."""
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_REPORT)

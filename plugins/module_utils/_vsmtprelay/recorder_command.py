@@ -109,11 +109,7 @@ async def _serve(
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     await recorder.take_up_spool()
-    runners: dict[bool, web.AppRunner] = {}
-    for trusted in (True, False):
-        runners[trusted] = web.AppRunner(recorder.application(trusted), access_log=None)
-        await runners[trusted].setup()
-    servers = {trusted: runner.server for trusted, runner in runners.items() if runner.server}
+    servers = {trusted: recorder.server(trusted) for trusted in (True, False)}
     served = ServedConnections(list(servers.values()), recorder.is_busy)
     for name, connection in left:
         await served.adopt(connection, name, servers[_is_trusted(connection)])
@@ -141,8 +137,8 @@ async def _serve(
     while served.dismiss() and time.monotonic() < patience:
         await asyncio.sleep(0.02)
     served.forget()
-    for runner in runners.values():
-        await runner.cleanup()
+    for server in servers.values():
+        await server.shutdown(DISMISS_SECONDS)
     await recorder.finish()
 
 

@@ -11,11 +11,12 @@ import time
 
 from . import hashpages
 from .addresses import key_of
-from .database import LOCK_SECONDS, publish, writing
+from .database import LOCK_SECONDS, writing
 from .entries import timestamp_of
 from .errors import MalformedError, UnreadableError
 from .links import resolve
 from .locks import Patience, SoleWriter
+from .replacement import publish
 from .salvage import salvage
 from .snapshot import Snapshot
 from .verification import libdb_finds_sound

@@ -58,12 +58,21 @@ class Snapshot:
         return self
 
     def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back."""
         os.close(self._copy)
 
     @property
     def exists(self) -> bool:
         """Whether there is a file."""
         return self.identity is not None
+
+    @property
+    def is_our_own(self) -> bool:
+        """Whether this process wrote the file, and nobody else since."""
+        return self.exists and PUBLISHED.get(self.path) == self.identity
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value (bytes). Raises UnreadableError if the file is damaged."""
@@ -72,12 +81,12 @@ class Snapshot:
     def pages(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
         """Yield every key and every value (bytes), many at a time. Raises UnreadableError if the file is damaged."""
         if self.exists:
-            with HashFile(self._copy, self.path, known_sound=self._is_our_own()) as entries:
+            with HashFile(self._copy, self.path, known_sound=self.is_our_own) as entries:
                 yield from entries.pages()
 
     def change(self, edit: Edit) -> Changes:
         """Apply ``edit`` to the copy in memory. Raises UnreadableError if the file is damaged."""
-        with HashFile(self._copy, self.path, writable=True, known_sound=self._is_our_own()) as entries:
+        with HashFile(self._copy, self.path, writable=True, known_sound=self.is_our_own) as entries:
             changes = edit(entries)
         changes.created = not self.exists
         return changes
@@ -92,7 +101,7 @@ class Snapshot:
 
     def write_to(self, descriptor: int) -> None:
         """Write the copy, as it now is, to the open empty file ``descriptor``. Raises OSError if the disk is full."""
-        size = os.fstat(self._copy).st_size
+        size = self.size
         done = 0
         while done < size:
             done += os.sendfile(descriptor, self._copy, done, size - done)
@@ -102,9 +111,14 @@ class Snapshot:
         """The file descriptor of the copy."""
         return self._copy
 
+    @property
+    def size(self) -> int:
+        """The size of the copy in bytes."""
+        return os.fstat(self._copy).st_size
+
     def content(self) -> bytes:
         """Return the whole copy."""
-        return os.pread(self._copy, os.fstat(self._copy).st_size, 0)
+        return os.pread(self._copy, self.size, 0)
 
     def rebuild(self, items: Mapping[bytes, bytes]) -> None:
         """Make the copy a new database that holds ``items`` and nothing else."""
@@ -117,9 +131,6 @@ class Snapshot:
         """Copy the live file as it is now, in place of what the copy held."""
         while not self._copy_quiet_file(patience):
             patience.wait(self.path, "other programs are writing it")
-
-    def _is_our_own(self) -> bool:
-        return self.exists and PUBLISHED.get(self.path) == self.identity
 
     def _copy_quiet_file(self, patience: Patience) -> bool:
         os.ftruncate(self._copy, 0)

@@ -10,9 +10,11 @@ import time
 
 import common
 from vsmtprelay import database, edits
+from vsmtprelay.next_file import NextFile
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--single", type=int, required=True)
+parser.add_argument("--prepared", type=int, required=True)
 parser.add_argument("--bulk", type=int, required=True)
 parser.add_argument("--expire", type=int, required=True)
 sizes = parser.parse_args()
@@ -20,6 +22,7 @@ chance = random.Random(1)
 counts = {
     "kills": 0,
     "hit while writing": 0,
+    "failed": 0,
     "acknowledged": 0,
     "lost": 0,
     "others lost": 0,
@@ -75,16 +78,31 @@ def check(before, after, acknowledged, reader):
             counts["stale"] += 1
 
 
-def kill_one(edit, longest, reader):
+def write(edit):
+    database.change(common.DATABASE, edit)
+
+
+def write_to_prepared_file(edit):
+    """As the recorder does. The process that this one was forked from wrote the database last."""
+    file = NextFile(common.DATABASE, set())
+    file.prepare()
+    if file.change(edit) is None:
+        raise SystemExit("the prepared file was not used")
+
+
+def kill_one(edit, longest, reader, write=write):
     before = common.dump()
     after = applied(before, edit)
     told, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(told)
-        database.change(common.DATABASE, edit)
-        os.write(tell, b"done")
-        os._exit(0)
+        try:
+            write(edit)
+            os.write(tell, b"done")
+            os._exit(0)
+        finally:
+            os._exit(1)
     os.close(tell)
     time.sleep(chance.random() * longest)
     os.kill(pid, signal.SIGKILL)
@@ -92,6 +110,7 @@ def kill_one(edit, longest, reader):
     acknowledged = os.read(told, 10) == b"done"
     os.close(told)
     counts["kills"] += 1
+    counts["failed"] += os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0
     counts["hit while writing"] += os.WIFSIGNALED(status) and not acknowledged
     check(before, after, acknowledged, reader)
     # The next write takes away what the killed one left.
@@ -101,9 +120,9 @@ def kill_one(edit, longest, reader):
         counts["stale"] += 1
 
 
-def duration_of(edit):
+def duration_of(edit, write=write):
     start = time.monotonic()
-    database.change(common.DATABASE, edit)
+    write(edit)
     return time.monotonic() - start
 
 
@@ -112,6 +131,9 @@ reader = common.Sendmail()
 longest = 1.2 * duration_of(single(70000)) + 0.002
 for number in range(sizes.single):
     kill_one(single(number), longest, reader)
+longest = 1.2 * duration_of(single(70001), write_to_prepared_file) + 0.002
+for number in range(sizes.prepared):
+    kill_one(single(number + sizes.single), longest, reader, write_to_prepared_file)
 longest = 1.2 * duration_of(bulk(70000))
 for number in range(sizes.bulk):
     kill_one(bulk(number), longest, reader)

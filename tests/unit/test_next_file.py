@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file that is prepared for the next login: it becomes the database, unless anything happened since it was prepared."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, next_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, SoleWriter
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.next_file import NextFile
+
+NOW = 1_700_000_000
+MANY = {f"10.1.{number >> 8}.{number & 255}": NOW for number in range(3000)}
+
+
+def login(key, timestamp=NOW):
+    return edits.record({key: timestamp})
+
+
+def files_beside(relayers_db):
+    return sorted(os.listdir(os.path.dirname(relayers_db.path)))
+
+
+@pytest.fixture
+def prepared(relayers_db):
+    """Yield the next file of a database that this process wrote and that holds one login."""
+    database.change(relayers_db.path, login("10.0.0.1"))
+    file = NextFile(relayers_db.path, set())
+    file.prepare()
+    yield file
+    file.close()
+
+
+def test_one_login_after_the_other_is_in_the_database_when_that_is_told(prepared, relayers_db):
+    for number in range(2, 200):
+        assert prepared.change(login(f"10.0.0.{number}", NOW + number)).count == 1
+        prepared.prepare()
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)} | {f"10.0.0.{n}": str(NOW + n) for n in range(2, 200)}
+    assert files_beside(relayers_db) == ["relayers.db"]
+
+
+def test_logins_that_come_together_are_written_together_also_where_the_file_grows_by_them(prepared, relayers_db):
+    size = os.stat(relayers_db.path).st_size
+    assert prepared.change(edits.record(MANY)).count == len(MANY)
+    assert os.stat(relayers_db.path).st_size > size
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)} | {key: str(stamp) for key, stamp in MANY.items()}
+
+
+def test_it_is_the_prepared_file_that_becomes_the_database(prepared, relayers_db):
+    (inode,) = relayers_db.unnamed_files_beside
+    prepared.change(login("10.0.0.2"))
+    assert os.stat(relayers_db.path).st_ino == inode
+
+
+def test_owner_mode_and_extended_attributes_stay(relayers_db):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    database.change(relayers_db.path, login("10.0.0.1"))
+    os.chown(relayers_db.path, 65534, 65533)
+    os.chmod(relayers_db.path, 0o604)
+    os.setxattr(relayers_db.path, "user.note", b"x")
+    database.change(relayers_db.path, login("10.0.0.2"))
+    file = NextFile(relayers_db.path, set())
+    file.prepare()
+    assert file.change(login("10.0.0.3"))
+    status = os.stat(relayers_db.path)
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (65534, 65533, 0o604)
+    assert os.getxattr(relayers_db.path, "user.note") == b"x"
+
+
+def test_whoever_has_the_old_file_open_sees_that_it_is_not_the_one_any_more(prepared, relayers_db):
+    """sendmail compares the modification time of the file that it has open, in whole seconds."""
+    with open(relayers_db.path) as old:
+        before = int(os.fstat(old.fileno()).st_mtime)
+        prepared.change(login("10.0.0.2"))
+        assert int(os.fstat(old.fileno()).st_mtime) == before + 2
+
+
+def test_a_login_of_the_same_second_writes_nothing_and_the_file_stays_prepared(prepared, relayers_db):
+    before = os.stat(relayers_db.path)
+    assert prepared.change(login("10.0.0.1")).count == 0
+    assert os.stat(relayers_db.path) == before
+    assert prepared.change(login("10.0.0.2")).count == 1
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda relayers_db: relayers_db.fill({"10.0.0.9": 7}),
+        lambda relayers_db: os.unlink(relayers_db.path),
+        lambda relayers_db: database.change(relayers_db.path, login("10.0.0.8")),
+        lambda relayers_db: os.chmod(relayers_db.path, 0o600),
+        lambda relayers_db: relayers_db.damage(),
+    ],
+    ids=["makemap wrote it", "it was removed", "another writer of ours", "its mode was changed", "it was damaged"],
+)
+def test_what_happened_to_the_database_meanwhile_is_not_undone(prepared, relayers_db, work):
+    work(relayers_db)
+    before = relayers_db.content if relayers_db.exists else None
+    assert prepared.change(login("10.0.0.2")) is None
+    assert (relayers_db.content if relayers_db.exists else None) == before
+    assert set(files_beside(relayers_db)) <= {"relayers.db"}
+
+
+def test_what_happens_while_it_is_written_is_not_undone(prepared, relayers_db, monkeypatch):
+    flush = os.fdatasync
+
+    def flush_and_write(descriptor):
+        flush(descriptor)
+        relayers_db.fill({"10.0.0.9": 7})
+
+    monkeypatch.setattr(next_file.os, "fdatasync", flush_and_write)
+    assert prepared.change(login("10.0.0.2")) is None
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW), "10.0.0.9": "7"}
+    assert files_beside(relayers_db) == ["relayers.db"]
+
+
+def test_nobody_is_waited_for(prepared, relayers_db, holder):
+    with holder(lambda: open(relayers_db.path, "r+b")):
+        assert prepared.change(login("10.0.0.2")) is None
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
+    assert files_beside(relayers_db) == ["relayers.db"]
+
+
+def test_another_writer_at_work_is_left_alone(prepared, relayers_db):
+    with SoleWriter(relayers_db.path, Patience(0)) as other:
+        assert prepared.change(login("10.0.0.2")) is None
+        assert os.path.exists(other.path)
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
+
+
+def test_after_it_was_not_possible_it_is_prepared_anew(prepared, relayers_db):
+    relayers_db.fill({"10.0.0.9": 7})
+    assert prepared.change(login("10.0.0.2")) is None
+    database.change(relayers_db.path, login("10.0.0.2"))
+    prepared.prepare()
+    assert prepared.change(login("10.0.0.3"))
+    assert relayers_db.entries() == {"10.0.0.9": "7"} | {f"10.0.0.{n}": str(NOW) for n in (1, 2, 3)}
+
+
+def test_a_file_of_somebody_else_is_never_taken(relayers_db):
+    """Its pages were not looked at, and libdb would follow them into a crash."""
+    relayers_db.fill({"10.0.0.9": 7})
+    file = NextFile(relayers_db.path, set())
+    file.prepare()
+    assert file.change(login("10.0.0.2")) is None
+
+
+@pytest.mark.parametrize("refusal", [errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSPC, errno.EMFILE])
+def test_where_there_are_no_files_without_names_nothing_is_prepared_and_nothing_left(relayers_db, monkeypatch, refusal):
+    database.change(relayers_db.path, login("10.0.0.1"))
+    open_file = os.open
+
+    def refuse(path, flags, *arguments, **options):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(refusal, os.strerror(refusal))
+        return open_file(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(next_file.os, "open", refuse)
+    descriptors = set(os.listdir("/proc/self/fd"))
+    file = NextFile(relayers_db.path, set())
+    file.prepare()
+    assert file.change(login("10.0.0.2")) is None
+    assert set(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_a_file_that_is_full_only_when_it_is_changed_is_not_put_in_place(prepared, relayers_db, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(next_file.os, "pwrite", full)
+    assert prepared.change(login("10.0.0.2")) is None
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
+
+
+def test_large_databases_and_too_many_are_not_prepared(relayers_db, native_database, monkeypatch):
+    monkeypatch.setattr(next_file, "MOST_PREPARED", 1)
+    others = native_database("etc/others.db")
+    for each in (relayers_db, others):
+        database.change(each.path, login("10.0.0.1"))
+    prepared = set()
+    one, other = NextFile(relayers_db.path, prepared), NextFile(others.path, prepared)
+    one.prepare()
+    other.prepare()
+    assert other.change(login("10.0.0.2")) is None
+    assert one.change(login("10.0.0.2"))
+    other.prepare()
+    assert other.change(login("10.0.0.2"))
+    monkeypatch.setattr(next_file, "LARGEST_BYTES", 1000)
+    one = NextFile(relayers_db.path, set())
+    one.prepare()
+    assert one.change(login("10.0.0.3")) is None
+
+
+def test_whoever_is_killed_loses_nothing_that_was_acknowledged_and_leaves_nothing(relayers_db, child):
+    acknowledged = Path(os.path.dirname(relayers_db.path), "acknowledged")
+    acknowledged.touch()
+    database.change(relayers_db.path, login("10.0.0.1"))
+
+    def record_for_ever(turn):
+        database.change(relayers_db.path, login(f"10.9.9.{turn}"))
+        file = NextFile(relayers_db.path, set())
+        with open(acknowledged, "a") as log:
+            for number in range(10**6):
+                file.prepare()
+                key = f"10.{100 + turn}.{number >> 8}.{number & 255}"
+                assert file.change(login(key))
+                log.write(f"{key}\n")
+                log.flush()
+
+    for turn in range(12):
+        size = acknowledged.stat().st_size
+        writer = child(lambda turn=turn: record_for_ever(turn))
+        # Killed at a moment that differs from turn to turn, but not before it did something.
+        while acknowledged.stat().st_size < size + 12 + 9 * turn:
+            assert os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, writer.result()
+        os.kill(writer.pid, signal.SIGKILL)
+        with pytest.raises(AssertionError, match="the child ended with 9"):
+            writer.result()
+        assert set(acknowledged.read_text().split()) <= set(relayers_db.entries())
+    database.change(relayers_db.path, login("10.0.0.2"))
+    assert files_beside(relayers_db) == ["acknowledged", "relayers.db"]
