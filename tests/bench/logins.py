@@ -28,6 +28,9 @@ MOST_TOGETHER = 32
 # More at a time are of no use when they bring no more than so much more.
 GROWTH = 1.05
 LAY_OUT = "import sys; sys.path.insert(0, '/root/bench'); import databases; databases.{work}({entries}, 'own')"
+# What stands in for the recorder, where it is not the recorder that is measured.
+RECORDER = ("vsmtprelay-recorder.socket", "vsmtprelay-recorder.service")
+STAND_IN = "bench-answers.service"
 PATIENCE_SECONDS = 300
 PAUSE_SECONDS = 1.5
 
@@ -67,7 +70,19 @@ class Logins:
             together *= 2
         return rows
 
-    def _row(self, entries: int, together: int) -> LoginRow:
+    def answered_at_once(self, entries: int) -> LoginRow:
+        """Let one client after the other log in while something answers in the recorder's place and does nothing else.
+
+        The recorder is not there any more afterwards.
+        """
+        self._guest.run(["systemctl", "stop", *RECORDER])
+        self._guest.run(["systemd-run", "--quiet", f"--unit={STAND_IN}", "python3", "/root/bench/answers.py"])
+        row = self._row(entries, 1, recorded=False)
+        self._guest.run(["systemctl", "stop", STAND_IN])
+        say(f"    {self._guest.release}, answered at once: {row.summary()}")
+        return row
+
+    def _row(self, entries: int, together: int, recorded: bool = True) -> LoginRow:
         self._guest.run(["python3", "-c", LAY_OUT.format(work="lay_out", entries=entries)])
         logins = 1 if together == 1 else min(ROUNDS * together, self._most)
         pairs = max(1, self._most // logins)
@@ -88,7 +103,8 @@ class Logins:
             words, input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE_SECONDS
         )
         found = json.loads(done.stdout)[2:]
-        self._require(entries + (pairs + 1) * logins)
+        if recorded:
+            self._require(entries + (pairs + 1) * logins)
         delayed_now, after = self._pause()
         return LoginRow(
             self._guest.release, entries, together, found[::2], found[1::2], delayed_now - delayed, (before + after) / 2
@@ -113,7 +129,7 @@ class Logins:
         busy, begin = _busy_seconds(), time.monotonic()
         time.sleep(PAUSE_SECONDS)
         share = (_busy_seconds() - busy) / (time.monotonic() - begin) / (os.cpu_count() or 1)
-        words = self._guest.run(["vsmtprelay-recorder", "--status"]).stdout.replace(",", "").split()
+        words = self._guest.run(["vsmtprelay-recorder", "--status"], check=False).stdout.replace(",", "").split()
         return int(words[words.index("delayed") + 1]) if "delayed" in words else 0, share
 
 

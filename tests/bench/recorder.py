@@ -9,7 +9,7 @@ from guests import Lab
 
 from . import mail_host
 from .logins import Logins
-from .recorder_results import RecorderResults, Records
+from .recorder_results import Least, RecorderResults, Records
 
 # Debian 12's Dovecot (2.3) reports over TCP, Debian 13's (2.4) over a UNIX socket.
 RELEASES = ("bookworm", "trixie")
@@ -23,6 +23,7 @@ def measure(lab: Lab, quick: bool) -> RecorderResults:
     """Measure everything in one guest after the other."""
     records: list[Records] = []
     logins = []
+    least: dict[str, Least] = {}
     hosts: dict[str, dict[str, str]] = {}
     for release in RELEASES:
         guest = mail_host.boot(lab, f"recorder-{release}", release, recorder="dovecot", idle=SERVICES)
@@ -37,5 +38,7 @@ def measure(lab: Lab, quick: bool) -> RecorderResults:
         with Logins(lab, guest, quick) as contest:
             for entries in SIZES:
                 logins += contest.measure(entries)
+            flushes = mail_host.measure(guest, "flushes.py", quick)
+            least[release] = Least(contest.answered_at_once(SIZES[0]).added(0.5), flushes)
         lab.down([guest.name])
-    return RecorderResults(records, logins, hosts)
+    return RecorderResults(records, logins, least, hosts)

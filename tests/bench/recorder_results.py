@@ -76,11 +76,25 @@ class LoginRow:
 
 
 @dataclass(frozen=True)
+class Least:
+    """What a login waits for in any case: seconds that an answer at once adds (median), and those of the flushes, each turn."""
+
+    answer: float
+    flushes: list[float]
+
+    @property
+    def together(self) -> float:
+        """Return the median of both."""
+        return self.answer + quantile(self.flushes, 0.5)
+
+
+@dataclass(frozen=True)
 class RecorderResults:
-    """Everything; ``hosts`` is release → what was measured with."""
+    """Everything; ``hosts`` is release → what was measured with, ``least`` release → what no recorder can do without."""
 
     records: list[Records]
     logins: list[LoginRow]
+    least: dict[str, Least]
     hosts: dict[str, dict[str, str]]
 
     def highest(self, release: str, entries: int) -> LoginRow:

@@ -94,10 +94,18 @@ def test_a_login_of_the_same_second_writes_nothing_and_the_file_stays_prepared(p
         lambda relayers_db: relayers_db.fill({"10.0.0.9": 7}),
         lambda relayers_db: os.unlink(relayers_db.path),
         lambda relayers_db: database.change(relayers_db.path, login("10.0.0.8")),
+        lambda relayers_db: database.change(relayers_db.path, edits.delete(["10.0.0.1"])),
         lambda relayers_db: os.chmod(relayers_db.path, 0o600),
         lambda relayers_db: relayers_db.damage(),
     ],
-    ids=["makemap wrote it", "it was removed", "another writer of ours", "its mode was changed", "it was damaged"],
+    ids=[
+        "makemap wrote it",
+        "it was removed",
+        "another login was recorded",
+        "the address was taken off",
+        "its mode was changed",
+        "it was damaged",
+    ],
 )
 def test_what_happened_to_the_database_meanwhile_is_not_undone(prepared, relayers_db, work):
     work(relayers_db)
