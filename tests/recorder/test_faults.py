@@ -87,7 +87,8 @@ def fill_the_disk(host, seconds):
 
 
 def make_read_only(host, seconds):
-    host.run(["mount", "-o", "remount,ro", "/srv/relay"])
+    # Refused while the recorder has the next file prepared, which is most of the time with so many logins.
+    host.run(["timeout", "10", "sh", "-c", "until mount -o remount,ro /srv/relay; do :; done"])
     time.sleep(seconds)
     host.run(["mount", "-o", "remount,rw", "/srv/relay"])
 

@@ -44,7 +44,7 @@ class NextFile:
         self._copy: Snapshot | None = None
         self._entries: HashFile | None = None
         self._descriptor = -1
-        # Keeps the file that was replaced until nobody waits: to give its blocks back takes as long as to flush a few pages.
+        # Keeps the file that was replaced for a moment: to give its blocks back takes as long as to flush a few pages.
         self._replaced = -1
 
     def prepare(self) -> None:
@@ -74,6 +74,12 @@ class NextFile:
             self.close()
         return changes
 
+    def let_go(self) -> None:
+        """Let the file go that was replaced; to be called when nobody waits any more."""
+        if self._replaced >= 0:
+            os.close(self._replaced)
+            self._replaced = -1
+
     def close(self) -> None:
         """Give back what is prepared."""
         self._forget_file()
@@ -90,10 +96,10 @@ class NextFile:
 
     def _forget_file(self) -> None:
         self._prepared.discard(self)
-        for descriptor in (self._descriptor, self._replaced):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._descriptor = self._replaced = -1
+        self.let_go()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _open_copy(self) -> Snapshot:
         """Return a copy of the database as it now is, open in libdb. Raises RelayError."""

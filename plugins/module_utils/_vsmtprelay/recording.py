@@ -33,10 +33,13 @@ RETRY_SECONDS = 1.0
 # Each database that somebody holds locked takes a thread for LOCK_SECONDS. The owners of so many can lock theirs, and the
 # logins of all other virtual servers are still written at once; asyncio's own threads are six on two cores.
 MOST_WRITERS = 64
-# After a write, if no other login came: by then the answer is on its way.
-PREPARE_SECONDS = 0.004
-# What is prepared is given up after so long without a login: an open file keeps its file system from being unmounted.
-IDLE_SECONDS = 60.0
+# What is done for the next login waits so long after a write, and is not done if another login came: by then the answer is
+# out, and Dovecot has done its own part.
+LET_GO_SECONDS = 0.001
+PREPARE_SECONDS = 0.003
+# What is prepared is given up after so long without a login. A file that is open for writing keeps its file system from being
+# unmounted, or made read-only.
+IDLE_SECONDS = 5.0
 # On a disk on which a write takes longer, it is left to a thread, so that nobody waits for the disk of somebody else.
 SLOW_SECONDS = 0.02
 # Logins kept for a database that cannot be written; each takes some 200 bytes.
@@ -171,12 +174,16 @@ class GroupCommit:
     def _is_written(self) -> None:
         self._written()
         if not self._next:
-            self._take_care_in(PREPARE_SECONDS, self._prepare)
+            self._take_care_in(LET_GO_SECONDS, self._let_go)
 
     def _take_care_in(self, seconds: float, work: Callable[[], None]) -> None:
         if self._care is not None:
             self._care.cancel()
         self._care = asyncio.get_running_loop().call_later(seconds, work)
+
+    def _let_go(self) -> None:
+        self._next_file.let_go()
+        self._take_care_in(PREPARE_SECONDS, self._prepare)
 
     def _prepare(self) -> None:
         """Have the next file prepared, unless somebody waits already."""
