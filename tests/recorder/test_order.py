@@ -11,7 +11,7 @@ def test_of_many_logins_each_followed_at_once_by_rcpt_none_is_refused(host, load
     refused = [result for result in results if not result["ok"] or result["refused"]]
     print(f"{host.release}: {len(results)} logins by {', '.join(PROTOCOLS)}, each followed by RCPT: {len(refused)} refused")
     assert len(results) == count
-    assert refused == []
+    assert refused[:5] == []
 
 
 def test_the_recorder_is_started_at_boot_and_not_by_the_first_login_which_would_come_too_early(host):
