@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module relayers_info."""
+
+from __future__ import annotations
+
+import pytest
+
+NOW = 1_700_000_000
+A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+
+
+@pytest.mark.usefixtures("at")
+@pytest.mark.parametrize("check", [False, True])
+def test_info_returns_addresses_timestamps_and_ages_in_order(run, native_database, check):
+    path = native_database("one.db").fill({B: NOW + 60, A: NOW - 60, "word": "RELAY"}).path
+    missing = native_database("missing.db").path
+    result = run("relayers_info", check, paths=[path, missing])
+    assert not result["changed"]
+    assert result["databases"] == [
+        {
+            "path": path,
+            "exists": True,
+            "relayers": [
+                {"address": A, "timestamp": NOW - 60, "age": 60},
+                {"address": B, "timestamp": NOW + 60, "age": -60},
+                {"address": "word", "timestamp": None, "age": None},
+            ],
+        },
+        {"path": missing, "exists": False, "relayers": []},
+    ]
+
+
+@pytest.mark.usefixtures("at")
+@pytest.mark.parametrize(("older_than", "listed"), [(0, [A, B]), (1, [A, B]), (2, [A]), (3, [])])
+def test_info_returns_on_demand_only_what_has_an_age(run, relayers_db, older_than, listed):
+    relayers_db.fill({A: NOW - 120, B: NOW - 60, C: NOW + 1, "word": "RELAY"})
+    result = run("relayers_info", path=relayers_db.path, older_than=older_than)
+    assert [each["address"] for each in result["databases"][0]["relayers"]] == listed
