@@ -50,12 +50,13 @@ class NextFile:
     def prepare(self) -> None:
         """Copy the database, if this process wrote it. Where that is not possible, nothing is prepared, and all is well."""
         self._forget_file()
-        if len(self._prepared) < MOST_PREPARED:
-            try:
-                self._descriptor = self._file_of(self._open_copy())
+        try:
+            copy = self._up_to_date_copy()
+            if copy is not None and len(self._prepared) < MOST_PREPARED:
+                self._descriptor = _unnamed_file_of(copy)
                 self._prepared.add(self)
-            except (OSError, RelayError):
-                pass  # the file system has no files without names, the disk is full: whoever writes the database tells
+        except (OSError, RelayError):
+            pass  # the file system has no files without names, the disk is full: whoever writes the database tells
         if self not in self._prepared:
             self.close()
 
@@ -101,28 +102,16 @@ class NextFile:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _open_copy(self) -> Snapshot:
-        """Return a copy of the database as it now is, open in libdb. Raises RelayError."""
-        if self._copy is not None and self._copy.is_our_own and identity_at(self._copy.path) == self._copy.identity:
-            return self._copy
-        self.close()
-        self._copy = copy = Snapshot(resolve(self._path), Patience(0))
-        if not copy.is_our_own or copy.size > LARGEST_BYTES:
-            raise RelayError(f"{copy.path}: not for this")
-        self._entries = HashFile(copy.descriptor, copy.path, writable=True, known_sound=True)
-        return copy
-
-    def _file_of(self, copy: Snapshot) -> int:
-        """Return a file without a name that is ``copy``, on the disk. Raises OSError."""
-        descriptor = os.open(os.path.dirname(copy.path), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            copy.write_to(descriptor)
-            give_attributes(descriptor, copy.path)
-            os.fsync(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+    def _up_to_date_copy(self) -> Snapshot | None:
+        """Return a copy of the database as it now is, open in libdb, or None if it is not for this. Raises RelayError."""
+        if self._copy is None or not self._copy.is_our_own or identity_at(self._copy.path) != self._copy.identity:
+            self.close()
+            self._copy = Snapshot(resolve(self._path), Patience(0))
+        if not self._copy.is_our_own or self._copy.size > LARGEST_BYTES:
+            return None
+        if self._entries is None:
+            self._entries = HashFile(self._copy.descriptor, self._copy.path, writable=True, known_sound=True)
+        return self._copy
 
     def _change(self, edit: Edit) -> Changes | None:
         copy, entries = self._copy, self._entries
@@ -153,3 +142,16 @@ class NextFile:
                     if page != before[at : at + PAGE_BYTES]:
                         os.pwrite(self._descriptor, page, start + at)
         os.fdatasync(self._descriptor)
+
+
+def _unnamed_file_of(copy: Snapshot) -> int:
+    """Return a file without a name that is ``copy``, on the disk. Raises OSError."""
+    descriptor = os.open(os.path.dirname(copy.path), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        copy.write_to(descriptor)
+        give_attributes(descriptor, copy.path)
+        os.fsync(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
