@@ -188,7 +188,7 @@ def test_owners_who_hold_their_databases_locked_keep_no_other_login_waiting(nati
 
 
 async def until(condition):
-    for _ in range(1000):
+    for _attempt in range(1000):
         if condition():
             return
         await asyncio.sleep(0.01)
