@@ -211,17 +211,18 @@ def test_the_file_for_the_next_login_is_prepared_and_becomes_the_database(routed
         user = {"b": "me@b.example", "rest": "me@elsewhere.example"}[name]
         routed.guest.run(["doveadm", "auth", "test", "-x", "service=imap", "-x", f"rip={address}", user, "secret"])
 
-    def prepared():
+    def log_in_and_look():
+        # Nothing is prepared after a write that took long, as it may on a busy machine.
+        log_in_from("198.51.100.5")
+        routed.guest.run(["vsmtprelay", "--server", name, "expire"])
+        log_in_from("198.51.100.5")
         return routed.guest.run(["sh", "-c", PREPARED, "sh", str(Path(FILES[name]).parent)]).stdout.split()
 
-    log_in_from("198.51.100.5")
-    wait_until(lambda: len(prepared()) == 1)
-    inode = prepared()
+    found = []
+    wait_until(lambda: found.append(log_in_and_look()) or len(found[-1]) == 1)
     log_in_from("198.51.100.6")
-    assert routed.guest.run(["stat", "--format", "%i %U", FILES[name]]).stdout.split() == [
-        *inode,
-        {"b": "bob", "rest": "smmta"}[name],
-    ]
+    owner = {"b": "bob", "rest": "smmta"}[name]
+    assert routed.guest.run(["stat", "--format", "%i %U", FILES[name]]).stdout.split() == [*found[-1], owner]
     assert sorted(routed.listed()[name]) == ["198.51.100.5", "198.51.100.6"]
 
 
