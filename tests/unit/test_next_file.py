@@ -128,6 +128,26 @@ def test_what_happens_while_it_is_written_is_not_undone(prepared, relayers_db, m
     assert files_beside(relayers_db) == ["relayers.db"]
 
 
+def test_a_login_goes_where_the_path_leads_now(relayers_db, native_database):
+    """As for every other writer: somebody may have the link to the database lead elsewhere."""
+    other = native_database("etc/other.db").fill({"10.0.0.9": 7})
+    link = os.path.join(os.path.dirname(relayers_db.path), "link")
+    os.symlink(relayers_db.path, link)
+    database.change(link, login("10.0.0.1"))
+    file = NextFile(link, set())
+    file.prepare()
+    os.unlink(link)
+    os.symlink(other.path, link)
+    assert file.change(login("10.0.0.2")) is None
+    file.prepare()
+    assert file.change(login("10.0.0.2")) is None
+    database.change(link, login("10.0.0.2"))
+    file.prepare()
+    assert file.change(login("10.0.0.3"))
+    assert set(other.entries()) == {"10.0.0.9", "10.0.0.2", "10.0.0.3"}
+    assert set(relayers_db.entries()) == {"10.0.0.1"}
+
+
 def test_nobody_is_waited_for(prepared, relayers_db, holder):
     with holder(lambda: open(relayers_db.path, "r+b")):
         assert prepared.change(login("10.0.0.2")) is None
@@ -203,6 +223,18 @@ def test_large_databases_and_too_many_are_not_prepared(relayers_db, native_datab
     one = NextFile(relayers_db.path, set())
     one.prepare()
     assert one.change(login("10.0.0.3")) is None
+
+
+def test_what_is_not_going_to_be_prepared_is_not_even_read(relayers_db, monkeypatch):
+    """The loop of the recorder would stand still while it copied a database of any size."""
+    monkeypatch.setattr(next_file, "Snapshot", None)
+    database.change(relayers_db.path, login("10.0.0.1"))
+    for name, value in (("LARGEST_BYTES", 1000), ("MOST_PREPARED", 0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(next_file, name, value)
+            NextFile(relayers_db.path, set()).prepare()
+    relayers_db.fill({"10.0.0.9": 7})
+    NextFile(relayers_db.path, set()).prepare()
 
 
 def test_whoever_is_killed_loses_nothing_that_was_acknowledged_and_leaves_nothing(relayers_db, child):

@@ -157,7 +157,7 @@ class HashFile:
     def _have_pages_only_plain_items(self) -> bool:
         """Tell whether all items lie in the pages as they are; what changed is written out, and checksums are compared."""
         try:
-            self._db.sync()
+            self.sync()
             if self._can_be_split is None:
                 self._look_at_pages()
             if self._can_be_split and self._db.get_flags() & self._libdb.DB_CHKSUM:

@@ -20,7 +20,7 @@ from .hashfile import HashFile
 from .links import resolve
 from .locks import Patience, SoleWriterAtOnce
 from .replacement import give_attributes, put_in_place
-from .snapshot import PUBLISHED, Snapshot, identity_at
+from .snapshot import PUBLISHED, Snapshot, identity_at, identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class NextFile:
         """Copy the database, if this process wrote it. Where that is not possible, nothing is prepared, and all is well."""
         self._forget_file()
         try:
-            copy = self._up_to_date_copy()
-            if copy is not None and len(self._prepared) < MOST_PREPARED:
+            copy = self._up_to_date_copy() if len(self._prepared) < MOST_PREPARED else None
+            if copy is not None:
                 self._descriptor = _unnamed_file_of(copy)
                 self._prepared.add(self)
         except (OSError, RelayError):
@@ -103,19 +103,25 @@ class NextFile:
             self._descriptor = -1
 
     def _up_to_date_copy(self) -> Snapshot | None:
-        """Return a copy of the database as it now is, open in libdb, or None if it is not for this. Raises RelayError."""
-        if self._copy is None or not self._copy.is_our_own or identity_at(self._copy.path) != self._copy.identity:
-            self.close()
-            self._copy = Snapshot(resolve(self._path), Patience(0))
-        if not self._copy.is_our_own or self._copy.size > LARGEST_BYTES:
+        """Return a copy of the database as it now is, open in libdb; None if it is not for this. Raises OSError, RelayError."""
+        path = resolve(self._path)
+        status = os.stat(path)
+        identity = identity_of(status)
+        # Asked before anything is copied: the file may be a large one.
+        if PUBLISHED.get(path) != identity or status.st_size > LARGEST_BYTES:
             return None
-        if self._entries is None:
-            self._entries = HashFile(self._copy.descriptor, self._copy.path, writable=True, known_sound=True)
+        if self._copy is None or (self._copy.path, self._copy.identity) != (path, identity):
+            self.close()
+            self._copy = Snapshot(path, Patience(0))
+            if not self._copy.is_our_own:
+                return None
+            self._entries = HashFile(self._copy.descriptor, path, writable=True, known_sound=True)
         return self._copy
 
     def _change(self, edit: Edit) -> Changes | None:
         copy, entries = self._copy, self._entries
-        if copy is None or entries is None or identity_at(copy.path) != copy.identity:
+        # By the path that was given: a link on it may lead elsewhere by now.
+        if copy is None or entries is None or identity_at(self._path) != copy.identity:
             return None
         changes = edit(entries)
         if not changes:

@@ -103,7 +103,7 @@ class GroupCommit:
         if self._writer is None and self._write_here({key: timestamp}):
             written = asyncio.get_running_loop().create_future()
             written.set_result(None)
-            self._is_written()
+            self._after_write()
             return written
         batch = self._next = self._next or _Batch()
         if len(batch.logins) >= MOST_PENDING and key not in batch.logins:
@@ -139,7 +139,7 @@ class GroupCommit:
                     self._next.take_over(self._current)
                 self._current = None
                 if done:
-                    self._is_written()
+                    self._after_write()
                 else:
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
@@ -171,7 +171,8 @@ class GroupCommit:
         self._is_slow = time.monotonic() - begin > SLOW_SECONDS
         return written
 
-    def _is_written(self) -> None:
+    def _after_write(self) -> None:
+        """Tell that something was written, and see to the next file unless somebody waits already."""
         self._written()
         if not self._next:
             self._take_care_in(LET_GO_SECONDS, self._let_go)
