@@ -21,6 +21,7 @@ import pytest
 from support.mail import log_in
 from support.playbook import play
 from support.throttles import lift_throttles
+from support.waiting import wait_until
 
 SCRIPTS = Path(__file__).parent / "in_guest"
 KEY_FILE = "/etc/vsmtprelay/recorder-key.conf"
@@ -216,13 +217,6 @@ def authenticate(client, server, protocol, user, password):
     return False
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def test_names_with_a_wrong_password_record_nothing_whatever_they_are(host, reader):
     unit = host.unit()
     names = (*NAMES.values(), *IMPOSSIBLE_NAMES.values())
@@ -328,10 +322,10 @@ def test_logins_go_on_while_a_local_user_opens_thousands_of_connections(tcp_host
     if way == "flood":
         # More connections than the kernel keeps: it can turn Dovecot's away too. Nothing of that lasts.
         assert log_in(reader, host.guest.address4, user="alice", password=PASSWORD)
-        wait_for(lambda: host.count("recorded") > 0)
+        wait_until(lambda: host.count("recorded") > 0, PATIENCE)
     else:
         # A login of which Dovecot did not wait for the answer is recorded all the same.
-        wait_for(lambda: host.count("recorded") >= len(seconds))
+        wait_until(lambda: host.count("recorded") >= len(seconds), PATIENCE)
     assert {line["RELAY_ADDRESS"] for line in host.lines()} == {reader.address4}
     assert host.entries() == [reader.address4]
     assert host.unit() == unit

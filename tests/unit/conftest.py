@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,11 @@ class NativeDatabase:
         content[0:512] = b"\xa5" * 512
         Path(self.path).write_bytes(content)
         return self
+
+    @property
+    def files_beside(self):
+        """The names of all files of its directory, in order."""
+        return sorted(os.listdir(os.path.dirname(self.path)))
 
     @property
     def unnamed_files_beside(self):
@@ -162,6 +168,41 @@ def small_disk(tmp_path):
         pytest.skip("only root can mount a small disk")
     yield path
     subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.fixture
+def kill_writers(relayers_db, child):
+    """Return what starts writers one after the other, kills each, and sees to it that all that they acknowledged is there.
+
+    It is given what returns, for the number of a writer and in that writer's process, the function that writes a key and a
+    timestamp.
+    """
+    acknowledged = Path(relayers_db.path).with_name("acknowledged")
+    acknowledged.touch()
+
+    def write_for_ever(writer, turn):
+        write = writer(turn)
+        with acknowledged.open("a") as log:
+            for number in range(10**6):
+                key = f"10.{100 + turn}.{number >> 8}.{number & 255}"
+                write(key, number)
+                log.write(f"{key}\n")
+                log.flush()
+
+    def run(writer):
+        for turn in range(12):
+            size = acknowledged.stat().st_size
+            process = child(lambda turn=turn: write_for_ever(writer, turn))
+            # Killed at a moment that differs from turn to turn, but not before it did something.
+            while acknowledged.stat().st_size < size + 12 + 9 * turn:
+                assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, process.result()
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(AssertionError, match="the child ended with 9"):
+                process.result()
+            assert set(acknowledged.read_text().split()) <= set(relayers_db.entries())
+        acknowledged.unlink()
+
+    return run
 
 
 class Holder:

@@ -11,6 +11,7 @@ import types
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import connections
+from ansible_collections.vsmtp.relay.tests.support.waiting import until
 
 KEY = b"k" * 40
 HEAD = b"POST /login HTTP/1.1\r\nHost: x\r\nX-API-Key:%s\r\n\r\n"
@@ -58,12 +59,6 @@ class Port:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

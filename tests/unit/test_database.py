@@ -23,18 +23,14 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnwritableError,
 )
 from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
 
 ADD = edits.store({"10.0.0.1": 5})
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def read(path):
     with database.read(path) as snapshot:
         return dict(snapshot.items())
-
-
-def files_in_directory_of(relayers_db):
-    return sorted(os.listdir(os.path.dirname(relayers_db.path)))
 
 
 def test_a_new_database_is_sound_and_readable_by_its_owner_and_group_only(relayers_db):
@@ -43,7 +39,7 @@ def test_a_new_database_is_sound_and_readable_by_its_owner_and_group_only(relaye
     assert changes
     assert relayers_db.entries() == {"10.0.0.1": "5"}
     assert stat.S_IMODE(os.stat(relayers_db.path).st_mode) == 0o640
-    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_a_database_is_created_also_for_an_edit_that_leaves_it_empty(relayers_db):
@@ -126,7 +122,7 @@ def test_what_changes_nothing_writes_nothing(relayers_db, check_only):
 
 def test_a_check_tells_the_same_and_writes_nothing(relayers_db):
     announced = database.change(relayers_db.path, ADD, check_only=True)
-    assert files_in_directory_of(relayers_db) == []
+    assert relayers_db.files_beside == []
     done = database.change(relayers_db.path, ADD)
     assert (announced.created, announced.added) == (done.created, done.added) == (True, {b"10.0.0.1": b"5"})
 
@@ -279,7 +275,7 @@ def test_a_full_disk_is_an_input_output_error_and_nothing_changes(small_disk, na
         database.change(relayers_db.path, edits.store({"10.0.0.0": 99}))
     assert failure.value.exit_status == 74
     assert relayers_db.content == before
-    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
     assert len(read(relayers_db.path)) == 2000
 
 
@@ -292,7 +288,7 @@ def test_two_processes_that_add_at_once_lose_nothing(relayers_db, child):
     for each in children:
         each.result()
     assert relayers_db.entries() == {f"10.0.{who}.{n}": str(n) for who in range(3) for n in range(60)}
-    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_readers_see_every_state_as_a_whole_while_it_is_written(relayers_db, child):
@@ -312,30 +308,10 @@ def test_readers_see_every_state_as_a_whole_while_it_is_written(relayers_db, chi
     assert seen > 3
 
 
-def test_writers_that_are_killed_lose_nothing_that_they_acknowledged(relayers_db, child):
-    acknowledged = os.path.join(os.path.dirname(relayers_db.path), "acknowledged")
-    Path(acknowledged).touch()
-
-    def add_for_ever(turn):
-        with open(acknowledged, "a") as log:
-            for n in range(10**6):
-                database.change(relayers_db.path, edits.store({f"10.{turn}.{n >> 8}.{n & 255}": n}))
-                log.write(f"10.{turn}.{n >> 8}.{n & 255}\n")
-                log.flush()
-
-    for turn in range(12):
-        size = os.stat(acknowledged).st_size
-        writer = child(functools.partial(add_for_ever, turn))
-        # Killed at a moment that differs from turn to turn, but not before it did something.
-        while os.stat(acknowledged).st_size < size + 12 + 9 * turn:
-            os.sched_yield()
-        os.kill(writer.pid, signal.SIGKILL)
-        with pytest.raises(AssertionError):
-            writer.result()
-        entries = relayers_db.entries()
-        assert set(Path(acknowledged).read_text().split()) <= set(entries)
+def test_writers_that_are_killed_lose_nothing_that_they_acknowledged(relayers_db, kill_writers):
+    kill_writers(lambda _turn: lambda key, number: database.change(relayers_db.path, edits.store({key: number})))
     database.change(relayers_db.path, ADD)
-    assert files_in_directory_of(relayers_db) == ["acknowledged", "relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_a_change_that_came_between_is_not_lost(relayers_db):
@@ -425,7 +401,7 @@ def test_a_change_that_somebody_else_has_made_meanwhile_is_not_made_again(relaye
     before_the_new_file_takes_its_place(lambda: relayers_db.fill({"10.0.0.1": 5}))
     assert not database.change(relayers_db.path, ADD)
     assert relayers_db.entries() == {"10.0.0.9": "7", "10.0.0.1": "5"}
-    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_where_the_new_file_cannot_take_its_place_the_old_one_stays_as_it_was(relayers_db, monkeypatch):
@@ -440,7 +416,7 @@ def test_where_the_new_file_cannot_take_its_place_the_old_one_stays_as_it_was(re
         database.change(relayers_db.path, ADD)
     assert os.stat(relayers_db.path).st_mtime_ns == before
     assert relayers_db.entries() == {"10.0.0.9": "7"}
-    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_a_database_that_is_written_all_the_time_is_busy_and_unchanged(relayers_db, holder):
@@ -454,7 +430,7 @@ def test_a_database_that_is_written_all_the_time_is_busy_and_unchanged(relayers_
         with pytest.raises(BusyError):
             database.read(relayers_db.path, lock_seconds=0)
     assert relayers_db.entries() == {"10.0.0.9": "7"}
-    assert files_in_directory_of(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_nothing_stays_open(relayers_db):

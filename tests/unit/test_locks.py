@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, QuietFile, SoleWriter
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
 
 
 def flock(path):
@@ -189,7 +190,7 @@ def test_writers_of_different_databases_do_not_meet(relayers_db, native_database
 def test_the_temporary_file_is_private_and_gone_afterwards(relayers_db):
     with SoleWriter(relayers_db.path, Patience(0)) as writer:
         assert stat.S_IMODE(os.stat(writer.path).st_mode) == 0o600
-    assert os.listdir(os.path.dirname(relayers_db.path)) == []
+    assert relayers_db.files_beside == []
 
 
 def test_what_a_killed_writer_left_is_taken_over(relayers_db, holder):
@@ -201,10 +202,10 @@ def test_what_a_killed_writer_left_is_taken_over(relayers_db, holder):
     writer = holder(half_done)
     os.kill(writer._pid, signal.SIGKILL)
     writer.let_go()
-    assert len(os.listdir(os.path.dirname(relayers_db.path))) == 1
+    assert len(relayers_db.files_beside) == 1
     with SoleWriter(relayers_db.path, Patience(5)) as successor:
         assert os.fstat(successor.descriptor).st_size == 0
-    assert os.listdir(os.path.dirname(relayers_db.path)) == []
+    assert relayers_db.files_beside == []
 
 
 def left_given_away(path):
@@ -219,7 +220,7 @@ def left_linked(path):
 
 @pytest.mark.parametrize(
     "leave",
-    [pytest.param(left_given_away, marks=pytest.mark.skipif(os.geteuid(), reason="needs root")), left_linked, os.mkfifo],
+    [pytest.param(left_given_away, marks=needs_root), left_linked, os.mkfifo],
 )
 def test_what_is_not_ours_alone_is_replaced_and_not_written_to(tmp_path, leave):
     left = tmp_path / ".relayers.db.vsmtprelay"

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, next_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, SoleWriter
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.next_file import NextFile
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
 
 NOW = 1_700_000_000
 MANY = {f"10.1.{number >> 8}.{number & 255}": NOW for number in range(3000)}
@@ -20,10 +19,6 @@ MANY = {f"10.1.{number >> 8}.{number & 255}": NOW for number in range(3000)}
 
 def login(key, timestamp=NOW):
     return edits.record({key: timestamp})
-
-
-def files_beside(relayers_db):
-    return sorted(os.listdir(os.path.dirname(relayers_db.path)))
 
 
 @pytest.fixture
@@ -41,7 +36,7 @@ def test_one_login_after_the_other_is_in_the_database_when_that_is_told(prepared
         assert prepared.change(login(f"10.0.0.{number}", NOW + number)).count == 1
         prepared.prepare()
     assert relayers_db.entries() == {"10.0.0.1": str(NOW)} | {f"10.0.0.{n}": str(NOW + n) for n in range(2, 200)}
-    assert files_beside(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_logins_that_come_together_are_written_together_also_where_the_file_grows_by_them(prepared, relayers_db):
@@ -57,9 +52,8 @@ def test_it_is_the_prepared_file_that_becomes_the_database(prepared, relayers_db
     assert os.stat(relayers_db.path).st_ino == inode
 
 
+@needs_root
 def test_owner_mode_and_extended_attributes_stay(relayers_db):
-    if os.geteuid() != 0:
-        pytest.skip("only root can give files away")
     database.change(relayers_db.path, login("10.0.0.1"))
     os.chown(relayers_db.path, 65534, 65533)
     os.chmod(relayers_db.path, 0o604)
@@ -112,7 +106,7 @@ def test_what_happened_to_the_database_meanwhile_is_not_undone(prepared, relayer
     before = relayers_db.content if relayers_db.exists else None
     assert prepared.change(login("10.0.0.2")) is None
     assert (relayers_db.content if relayers_db.exists else None) == before
-    assert set(files_beside(relayers_db)) <= {"relayers.db"}
+    assert set(relayers_db.files_beside) <= {"relayers.db"}
 
 
 def test_what_happens_while_it_is_written_is_not_undone(prepared, relayers_db, monkeypatch):
@@ -125,7 +119,7 @@ def test_what_happens_while_it_is_written_is_not_undone(prepared, relayers_db, m
     monkeypatch.setattr(next_file.os, "fdatasync", flush_and_write)
     assert prepared.change(login("10.0.0.2")) is None
     assert relayers_db.entries() == {"10.0.0.1": str(NOW), "10.0.0.9": "7"}
-    assert files_beside(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_a_login_goes_where_the_path_leads_now(relayers_db, native_database):
@@ -152,7 +146,7 @@ def test_nobody_is_waited_for(prepared, relayers_db, holder):
     with holder(lambda: open(relayers_db.path, "r+b")):
         assert prepared.change(login("10.0.0.2")) is None
     assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
-    assert files_beside(relayers_db) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_another_writer_at_work_is_left_alone(prepared, relayers_db):
@@ -237,31 +231,20 @@ def test_what_is_not_going_to_be_prepared_is_not_even_read(relayers_db, monkeypa
     NextFile(relayers_db.path, set()).prepare()
 
 
-def test_whoever_is_killed_loses_nothing_that_was_acknowledged_and_leaves_nothing(relayers_db, child):
-    acknowledged = Path(os.path.dirname(relayers_db.path), "acknowledged")
-    acknowledged.touch()
+def test_whoever_is_killed_loses_nothing_that_was_acknowledged_and_leaves_nothing(relayers_db, kill_writers):
     database.change(relayers_db.path, login("10.0.0.1"))
 
-    def record_for_ever(turn):
+    def writer(turn):
+        # It takes only files of its own.
         database.change(relayers_db.path, login(f"10.9.9.{turn}"))
         file = NextFile(relayers_db.path, set())
-        with open(acknowledged, "a") as log:
-            for number in range(10**6):
-                file.prepare()
-                key = f"10.{100 + turn}.{number >> 8}.{number & 255}"
-                assert file.change(login(key))
-                log.write(f"{key}\n")
-                log.flush()
 
-    for turn in range(12):
-        size = acknowledged.stat().st_size
-        writer = child(lambda turn=turn: record_for_ever(turn))
-        # Killed at a moment that differs from turn to turn, but not before it did something.
-        while acknowledged.stat().st_size < size + 12 + 9 * turn:
-            assert os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None, writer.result()
-        os.kill(writer.pid, signal.SIGKILL)
-        with pytest.raises(AssertionError, match="the child ended with 9"):
-            writer.result()
-        assert set(acknowledged.read_text().split()) <= set(relayers_db.entries())
+        def write(key, timestamp):
+            file.prepare()
+            assert file.change(login(key, timestamp))
+
+        return write
+
+    kill_writers(writer)
     database.change(relayers_db.path, login("10.0.0.2"))
-    assert files_beside(relayers_db) == ["acknowledged", "relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]

@@ -18,6 +18,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording 
     Recording,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.spool import Spool
+from ansible_collections.vsmtp.relay.tests.support.waiting import until
 
 NOW = 1_700_000_000
 
@@ -186,14 +187,6 @@ def test_owners_who_hold_their_databases_locked_keep_no_other_login_waiting(nati
     assert asyncio.run(log_in())
     assert free.entries() == {"10.0.0.2": str(NOW)}
     assert failures == []
-
-
-async def until(condition):
-    for _attempt in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it does not come to that")
 
 
 def test_a_login_that_comes_alone_is_written_where_it_is_taken(commit, unhurried, relayers_db, monkeypatch, failures):

@@ -18,8 +18,8 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnwritableError,
 )
 from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NAME = "relayers.db"
 SIZE = 2000
 
@@ -38,10 +38,6 @@ def spoil(relayers_db, at, content):
     damaged = bytearray(relayers_db.content)
     damaged[at : at + len(content)] = content
     Path(relayers_db.path).write_bytes(damaged)
-
-
-def files_beside(relayers_db):
-    return sorted(os.listdir(os.path.dirname(relayers_db.path)))
 
 
 def lost_first_page(relayers_db):
@@ -89,7 +85,7 @@ def test_the_damaged_file_is_kept_beside_it_byte_by_byte(damaged):
     done = repair.repair(damaged.path)
     assert Path(done.copy).read_bytes() == before
     assert os.path.dirname(done.copy) == os.path.dirname(damaged.path)
-    assert files_beside(damaged) == sorted([NAME, os.path.basename(done.copy)])
+    assert damaged.files_beside == sorted([NAME, os.path.basename(done.copy)])
 
 
 @needs_root
@@ -117,14 +113,14 @@ def test_a_sound_file_is_left_alone(relayers_db, size):
     assert repair.repair(relayers_db.path) is None
     assert repair.repair(relayers_db.path, check_only=True) is None
     assert file_state(relayers_db.path) == before
-    assert files_beside(relayers_db) == [NAME]
+    assert relayers_db.files_beside == [NAME]
 
 
 def test_a_check_tells_how_many_entries_there_would_be_and_writes_nothing(damaged):
     before, content = file_state(damaged.path), damaged.content
     announced = repair.repair(damaged.path, check_only=True)
     assert (file_state(damaged.path), damaged.content) == (before, content)
-    assert files_beside(damaged) == [NAME]
+    assert damaged.files_beside == [NAME]
     assert repair.repair(damaged.path).entries == announced.entries
 
 
@@ -171,7 +167,7 @@ def test_logins_are_recorded_again_after_a_repair(damaged):
 def test_a_database_that_is_not_there_is_named_and_not_created(relayers_db, work):
     with pytest.raises(UnreadableError, match="no such database"):
         work(relayers_db.path)
-    assert files_beside(relayers_db) == []
+    assert relayers_db.files_beside == []
 
 
 @pytest.mark.parametrize("work", [repair.verify, repair.repair])
@@ -180,7 +176,7 @@ def test_a_database_that_others_write_is_busy_and_left_alone(damaged, holder, wo
     with holder(lambda: open(damaged.path, "r+b")), pytest.raises(BusyError):
         work(damaged.path, lock_seconds=0.05)
     assert damaged.content == before
-    assert files_beside(damaged) == [NAME]
+    assert damaged.files_beside == [NAME]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
@@ -189,7 +185,7 @@ def test_what_is_no_regular_file_is_not_repaired(relayers_db, make, work):
     make(relayers_db.path)
     with pytest.raises(UnreadableError, match="not a regular file"):
         work(relayers_db.path)
-    assert files_beside(relayers_db) == [NAME]
+    assert relayers_db.files_beside == [NAME]
 
 
 def test_who_may_not_write_repairs_nothing(public_directory, native_database, as_nobody):
@@ -199,7 +195,7 @@ def test_who_may_not_write_repairs_nothing(public_directory, native_database, as
     with pytest.raises(UnwritableError):
         as_nobody(lambda: repair.repair(relayers_db.path))
     assert file_state(relayers_db.path) == before
-    assert files_beside(relayers_db) == [NAME]
+    assert relayers_db.files_beside == [NAME]
 
 
 def test_a_full_disk_leaves_the_damaged_file_as_it_was_and_no_half_copy(small_disk, native_database):
@@ -208,7 +204,7 @@ def test_a_full_disk_leaves_the_damaged_file_as_it_was_and_no_half_copy(small_di
     with pytest.raises(InputOutputError):
         repair.repair(relayers_db.path)
     assert relayers_db.content == before
-    assert files_beside(relayers_db) == [NAME]
+    assert relayers_db.files_beside == [NAME]
 
 
 def test_verify_tells_the_number_of_entries_and_writes_nothing(relayers_db):
@@ -216,7 +212,7 @@ def test_verify_tells_the_number_of_entries_and_writes_nothing(relayers_db):
     before = file_state(relayers_db.path)
     assert repair.verify(relayers_db.path) == SIZE
     assert file_state(relayers_db.path) == before
-    assert files_beside(relayers_db) == [NAME]
+    assert relayers_db.files_beside == [NAME]
 
 
 def test_verify_refuses_what_is_damaged_and_writes_nothing(damaged):
@@ -274,7 +270,7 @@ def test_the_command_tells_a_damaged_database_with_its_exit_status(run, damaged)
 
 def test_the_command_repairs_and_says_what_became_of_it(run, damaged):
     status, output, errors = run(damaged.path, "repair")
-    (copy,) = (name for name in files_beside(damaged) if name != NAME)
+    (copy,) = (name for name in damaged.files_beside if name != NAME)
     number = len(damaged.entries())
     assert (status, errors) == (0, "")
     assert output.count("\n") == 1
@@ -295,4 +291,4 @@ def test_the_command_repairs_nothing_that_it_may_not_write(public_directory, nat
     relayers_db = native_database(public_directory / NAME).fill(entries(100)).damage()
     os.chmod(relayers_db.path, 0o644)
     assert as_nobody(lambda: command.main(["--database", relayers_db.path, "repair"])) == 73
-    assert files_beside(relayers_db) == [NAME]
+    assert relayers_db.files_beside == [NAME]

@@ -12,6 +12,8 @@ import types
 import pytest
 from aiohttp import web
 
+from ansible_collections.vsmtp.relay.tests.support.waiting import until
+
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlogin"
 
 
@@ -50,12 +52,9 @@ class Service:
     async def start(self):
         from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.served_connections import ServedConnections
 
-        application = web.Application()
-        application.router.add_post("/", self._take)
-        self.runner = web.AppRunner(application)
-        await self.runner.setup()
-        await asyncio.get_running_loop().create_unix_server(self.runner.server, self._path)
-        self.served = ServedConnections([self.runner.server], self.busy.__contains__)
+        self.server = web.Server(self._take)
+        await asyncio.get_running_loop().create_unix_server(self.server, self._path)
+        self.served = ServedConnections([self.server], self.busy.__contains__)
 
     async def _take(self, request):
         self.busy.add(request.protocol)
@@ -77,27 +76,22 @@ def run(store, tmp_path):
             service = Service(tmp_path / "socket")
             await service.start()
             await scenario(service)
-            await service.runner.cleanup()
+            await service.server.shutdown()
 
         asyncio.run(asyncio.wait_for(work(), 10))
 
     return run
 
 
-async def wait_until(condition):
-    while not condition():
-        await asyncio.sleep(0.01)
-
-
 def test_systemd_keeps_a_connection_for_as_long_as_it_is_open(run, store):
     async def scenario(service):
         _reader, writer = await service.connect()
-        await wait_until(lambda: service.runner.server.connections)
+        await until(lambda: service.server.connections)
         service.served.have_them_kept()
         service.served.have_them_kept()
         assert len(store) == 1
         writer.close()
-        await wait_until(lambda: not service.runner.server.connections)
+        await until(lambda: not service.server.connections)
         service.served.have_them_kept()
         assert store == {}
 
@@ -108,14 +102,14 @@ def test_a_report_that_a_killed_recorder_did_not_read_is_taken_by_the_next_and_a
     async def scenario(service):
         ours, theirs = socket.socketpair()
         ours.sendall(REQUEST)
-        await service.served.adopt(theirs, "report-1-1", service.runner.server)
+        await service.served.adopt(theirs, "report-1-1", service.server)
         ours.setblocking(False)
         answer = await asyncio.get_running_loop().sock_recv(ours, 1000)
         assert answer.endswith(b"fine")
         assert service.taken == [b"login"]
         store["report-1-1"] = socket.socket()
         ours.close()
-        await wait_until(lambda: not service.runner.server.connections)
+        await until(lambda: not service.server.connections)
         service.served.have_them_kept()
         assert store == {}
 
@@ -127,8 +121,8 @@ def test_a_report_is_taken_even_if_nobody_waits_for_the_answer_any_more(run):
         ours, theirs = socket.socketpair()
         ours.sendall(REQUEST)
         ours.close()
-        await service.served.adopt(theirs, "report-1-1", service.runner.server)
-        await wait_until(lambda: service.taken)
+        await service.served.adopt(theirs, "report-1-1", service.server)
+        await until(lambda: service.taken)
 
     run(scenario)
 
@@ -136,13 +130,13 @@ def test_a_report_is_taken_even_if_nobody_waits_for_the_answer_any_more(run):
 def test_who_is_dismissed_closes_and_a_report_that_was_on_its_way_is_taken(run):
     async def scenario(service):
         reader, writer = await service.connect()
-        await wait_until(lambda: service.runner.server.connections)
+        await until(lambda: service.server.connections)
         assert service.served.dismiss() == 1
         assert await reader.read() == b""
         writer.write(REQUEST)
-        await wait_until(lambda: service.taken)
+        await until(lambda: service.taken)
         writer.close()
-        await wait_until(lambda: service.served.dismiss() == 0)
+        await until(lambda: service.served.dismiss() == 0)
 
     run(scenario)
 
@@ -152,7 +146,7 @@ def test_who_waits_for_an_answer_is_not_dismissed(run):
         service.may_answer.clear()
         reader, writer = await service.connect()
         writer.write(REQUEST)
-        await wait_until(lambda: service.taken)
+        await until(lambda: service.taken)
         assert service.served.dismiss() == 1
         service.may_answer.set()
         assert (await reader.readuntil(b"fine")).endswith(b"fine")
@@ -166,7 +160,7 @@ def test_who_waits_for_an_answer_is_not_dismissed(run):
 def test_all_are_forgotten_when_the_recorder_ends_of_its_own_accord(run, store):
     async def scenario(service):
         _reader, writer = await service.connect()
-        await wait_until(lambda: service.runner.server.connections)
+        await until(lambda: service.server.connections)
         service.served.have_them_kept()
         service.served.forget()
         assert store == {}

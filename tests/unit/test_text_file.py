@@ -14,9 +14,9 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnreadableError,
     UnwritableError,
 )
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
 
 MINE = text_file.Attributes(os.geteuid(), os.getegid(), 0o640)
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def test_a_file_is_read_as_bytes_and_a_missing_one_is_none(tmp_path):

@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 from ansible.module_utils import basic
 
+from ansible_collections.vsmtp.relay.tests.support.sample_entries import NOW
+
 try:
     from ansible.module_utils.testing import patch_module_args
 except ImportError:  # ansible-core 2.18
@@ -22,8 +24,6 @@ except ImportError:  # ansible-core 2.18
 
 
 MODULES = "ansible_collections.vsmtp.relay.plugins.modules"
-# The clock is stopped here where a test asks for it.
-NOW = 1_700_000_000
 
 
 @pytest.fixture

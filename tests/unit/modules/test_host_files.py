@@ -9,9 +9,10 @@ import pwd
 
 import pytest
 
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+
 ME = pwd.getpwuid(os.geteuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getegid()).gr_name
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def host_file(path, **more):

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
+from ansible_collections.vsmtp.relay.tests.support.sample_entries import NOW, A, B, C
 
-NOW = 1_700_000_000
 FUTURE = 1_924_991_999
-A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 
 
 def database_result(path, created=False, added=(), updated=(), removed=()):
@@ -223,4 +220,4 @@ def test_a_damaged_database_is_told_and_neither_repaired_nor_touched(run, relaye
     assert result["failed"]
     assert f"{relayers_db.path} repair" in result["msg"]
     assert (file_state(relayers_db.path), relayers_db.content) == (before, content)
-    assert os.listdir(os.path.dirname(relayers_db.path)) == ["relayers.db"]
+    assert relayers_db.files_beside == ["relayers.db"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-NOW = 1_700_000_000
-A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+from ansible_collections.vsmtp.relay.tests.support.sample_entries import NOW, A, B, C
 
 
 @pytest.mark.usefixtures("at")

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+from ansible_collections.vsmtp.relay.tests.support.root import needs_root
 
 
 @needs_root
