@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ._modules import ensure_file, for_each
 from ._vsmtprelay import links, text_file
-from ._vsmtprelay.errors import MalformedError, RelayError, UnreadableError
+from ._vsmtprelay.errors import BusyError, MalformedError, RelayError, UnreadableError
 from ._vsmtprelay.ruleset import Ruleset
 from ._vsmtprelay.sendmail_configuration import is_mc, without_ruleset
 from ._vsmtprelay.sendmail_daemon import Daemon, reload
@@ -98,8 +98,8 @@ class _Editor:
                     self._judge.check(path, after)
             else:
                 after = fitting(self._judge, path, text, ruleset)
-        except MalformedError as error:
-            raise MalformedError(f"{path}: {error}") from None
+        except (BusyError, MalformedError) as error:
+            raise type(error)(f"{path}: {error}") from None
         content = after.encode("utf-8", "surrogateescape")
         result["changed"] = content != before
         if result["changed"]:

@@ -11,7 +11,7 @@ import json
 import os
 
 from ._modules import ensure_file, ensure_no_file, for_each
-from ._vsmtprelay import text_file
+from ._vsmtprelay import programs, text_file
 from ._vsmtprelay.errors import RelayError
 
 DIRECTORY = "/etc/systemd/system"
@@ -104,18 +104,18 @@ class _Units:
         self.read.pop(name, None)
 
     def _properties(self, name):
-        status, output, errors = self._module.run_command(["systemctl", "show", "--property", PROPERTIES, "--", name])
-        if status != 0:
-            raise SystemctlError(f"{name}: systemctl cannot show it: {errors.strip()}")
-        return dict(line.partition("=")[::2] for line in output.splitlines())
+        shown = programs.run(["systemctl", "show", "--property", PROPERTIES, "--", name], programs.SECONDS_TO_TELL)
+        if shown.status != 0:
+            raise SystemctlError(f"{name}: systemctl cannot show it: {shown.complaint}")
+        return dict(line.partition("=")[::2] for line in shown.text.splitlines())
 
     def _do(self, *words):
         self.actions.append(" ".join(words))
         if self._module.check_mode:
             return
-        status, _output, errors = self._module.run_command(["systemctl", *words])
-        if status != 0:
-            raise SystemctlError(f"systemctl {' '.join(words)}: {errors.strip()}; look into journalctl --unit={words[-1]}")
+        done = programs.run(["systemctl", *words], programs.SECONDS_TO_START)
+        if done.status != 0:
+            raise SystemctlError(f"systemctl {' '.join(words)}: {done.complaint}; look into journalctl --unit={words[-1]}")
 
     def _digest(self, paths):
         """Return the sum of what is in the files, or an empty string if none of them is there."""

@@ -154,7 +154,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     for_each,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._units import OPTIONS, ensure_units
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import recorder_key, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, recorder_key, text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 
@@ -167,10 +167,11 @@ def install_file(module, item, diff):
 
     def check(temporary):
         command = [temporary if word == "%s" else word for word in item["validate"] or []]
-        status, output, errors = module.run_command(command) if command else (0, "", "")
-        if status != 0:
-            complaint = (errors or output).strip() or f"exit status {status}"
-            raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {complaint}")
+        if not command:
+            return
+        judged = programs.run(command, programs.SECONDS_TO_TELL)
+        if judged.status != 0:
+            raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {judged.complaint}")
 
     attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
     return ensure_file(item["path"], item["content"].encode(), attributes, module.check_mode, diff, check)
@@ -219,7 +220,6 @@ def main():
         ),
         supports_check_mode=True,
     )
-    module.run_command_environ_update = dict(LC_ALL="C")
     parameters, diff, actions = module.params, [], []
 
     def work(item):

@@ -79,46 +79,53 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, ensure_no_file, finish
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError, UnreadableError
 
 # What was cut off on the controller can still be at work on the host.
 LOCK_SECONDS = 120
 UPDATES = "/var/lib/dpkg/updates"
 
 
-def dpkg(module, *words):
-    """Run dpkg, as soon as no other one is at work; return the exit status and what it said on stderr."""
+def dpkg(*words):
+    """Run dpkg, as soon as no other one is at work; return what became of it."""
     end = time.monotonic() + LOCK_SECONDS
-    environment = dict(DEBIAN_FRONTEND="noninteractive", LC_ALL="C")
     while True:
-        status, _output, errors = module.run_command(["dpkg", *words], environ_update=environment)
-        if status == 0 or "locked by another process" not in errors or time.monotonic() > end:
-            return status, errors
+        # It has no terminal to ask questions at; debconf is told so (debconf(7)).
+        done = programs.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *words], programs.SECONDS_TO_INSTALL)
+        if done.status == 0 or b"locked by another process" not in done.errors or time.monotonic() > end:
+            return done
         time.sleep(1)
+
+
+def told_by(*command):
+    """Return what a command tells. Raises UnreadableError if it fails."""
+    told = programs.run(command, programs.SECONDS_TO_TELL)
+    if told.status != 0:
+        raise UnreadableError(f"{' '.join(command)}: {told.complaint}")
+    return told.text
 
 
 def finish_what_was_cut_off(module):
     """Configure the packages that dpkg has unpacked only: until then apt-get refuses to work; return whether there were any."""
-    if not (os.listdir(UPDATES) or module.run_command(["dpkg", "--audit"])[1].strip()):
+    if not (os.listdir(UPDATES) or programs.run(["dpkg", "--audit"], programs.SECONDS_TO_TELL).output.strip()):
         return False
     if not module.check_mode:
-        status, errors = dpkg(module, "--force-confold", "--configure", "--pending")
-        if status:
-            module.fail_json(msg=f"dpkg was cut off, and cannot finish: {errors.strip()}; run dpkg --configure --pending")
+        done = dpkg("--force-confold", "--configure", "--pending")
+        if done.status != 0:
+            module.fail_json(msg=f"dpkg was cut off, and cannot finish: {done.complaint}; run dpkg --configure --pending")
     return True
 
 
 def ours(module, before):
     """Return which packages came since those of ``before``, but for what an administrator asked for meanwhile."""
-    automatic = module.run_command(["apt-mark", "showauto"], check_rc=True)[1].split()
-    return set(installed(module)).difference(before).intersection([*automatic, *module.params["names"]])
+    automatic = told_by("apt-mark", "showauto").split()
+    return set(installed()).difference(before).intersection([*automatic, *module.params["names"]])
 
 
-def installed(module):
+def installed():
     """Return the names of all packages that are installed, or in the middle of it."""
-    command = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]
-    lines = module.run_command(command, check_rc=True)[1].splitlines()
+    lines = told_by("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n").splitlines()
     return sorted({line.split()[0] for line in lines if line.split()[1] not in ("not-installed", "config-files")})
 
 
@@ -136,13 +143,13 @@ def remember(module, path, names):
 
 def remove(module, names):
     """Purge those of ``names`` that nothing else needs; return which."""
-    before = set(installed(module))
+    before = set(installed())
     present = [name for name in names if name in before and name not in module.params["keep"]]
     if module.check_mode or not present:
         return present
     # dpkg, not apt-get: it never takes other packages along, and goes on with the rest where one is still needed.
-    dpkg(module, "--purge", *present)
-    after = set(installed(module))
+    dpkg("--purge", *present)
+    after = set(installed())
     kept = [name for name in present if name in after]
     if kept:
         module.warn(f"these packages stay, for others need them: {', '.join(kept)}")
@@ -166,7 +173,7 @@ def main():
         if state == "before":
             changed = finish_what_was_cut_off(module)
             if before is None:
-                changed |= remember(module, path_before, installed(module))
+                changed |= remember(module, path_before, installed())
         elif state == "after" and before is not None:
             packages = sorted(ours(module, before).union(packages))
             changed = remember(module, path, packages)

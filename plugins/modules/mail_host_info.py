@@ -120,13 +120,20 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+
+
+def told_by(*command):
+    """Return what a command writes, whatever its exit status is."""
+    return programs.run(command, programs.SECONDS_TO_TELL).text
 
 
 def sendmail(module):
     """Return version and abilities as sendmail tells them with debug level 0.1; a broken sendmail.cf does not matter."""
     path = module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"])
-    output = module.run_command([path, "-d0.1", "-bt"], data="")[1] if path else ""
+    # Without a terminal it ends where its input does: at once.
+    output = told_by(path, "-d0.1", "-bt") if path else ""
     version = re.search(r"^Version (\S+)", output, re.MULTILINE)
     return dict(version=version.group(1) if version else "", hash_maps=bool(re.search(r"\bNEWDB\b", output)))
 
@@ -136,21 +143,21 @@ def dovecot(module):
     path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
     if not path:
         return dict(version="", auth_policy_server_url="")
-    version = module.run_command([path, "--version"])[1].split()
+    version = told_by(path, "--version").split()
     doveconf = module.get_bin_path("doveconf", required=True)
-    url = module.run_command([doveconf, "-h", "auth_policy_server_url"])[1].strip()
+    url = told_by(doveconf, "-h", "auth_policy_server_url").strip()
     return dict(version=version[0] if version else "", auth_policy_server_url=url)
 
 
-def missing_packages(module, manager, packages):
+def missing_packages(manager, packages):
     """Return those of ``packages`` that the package manager does not know as installed."""
     if not packages:
         return []
     if manager == "dpkg":
-        lines = module.run_command(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages])[1]
+        lines = told_by("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages)
         installed = {line.split()[0] for line in lines.splitlines() if line.endswith(" installed")}
     else:
-        installed = set(module.run_command(["rpm", "-q", "--qf", "%{NAME}\n", *packages])[1].split("\n"))
+        installed = set(told_by("rpm", "-q", "--qf", "%{NAME}\n", *packages).split("\n"))
     return [package for package in packages if package not in installed]
 
 
@@ -194,22 +201,24 @@ def main():
         files=dict(type="list", elements="path", default=[]),
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
-    module.run_command_environ_update = dict(LC_ALL="C")
     parameters = module.params
     manager = "dpkg" if module.get_bin_path("dpkg-query") else "rpm"
     packages = parameters["packages"]
     if manager == "rpm" and parameters["rpm_packages"] is not None:
         packages = parameters["rpm_packages"]
-    module.exit_json(
-        changed=False,
-        is_root=os.geteuid() == 0,
-        sendmail=sendmail(module),
-        dovecot=dovecot(module),
-        package_manager=manager,
-        missing_packages=missing_packages(module, manager, packages),
-        files=[path for path in parameters["files"] if os.path.lexists(path)],
-        pam=pam(parameters["pam_files"], parameters["pam_helper"]),
-    )
+    try:
+        told = dict(
+            is_root=os.geteuid() == 0,
+            sendmail=sendmail(module),
+            dovecot=dovecot(module),
+            package_manager=manager,
+            missing_packages=missing_packages(manager, packages),
+            files=[path for path in parameters["files"] if os.path.lexists(path)],
+            pam=pam(parameters["pam_files"], parameters["pam_helper"]),
+        )
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **told)
 
 
 if __name__ == "__main__":

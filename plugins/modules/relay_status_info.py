@@ -100,17 +100,17 @@ virtual_servers:
 import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import DATABASE_OPTIONS, finish, module_with_binding
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import last_expiry, status
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import last_expiry, programs, status
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
 
 UNITS = ("vsmtprelay-recorder.socket", "vsmtprelay-recorder.service")
 
 
-def recorder(module):
-    """Return whether the units of the recorder are active."""
+def recorder():
+    """Return whether the units of the recorder are active. Raises RelayError where systemd cannot be asked."""
     command = ["systemctl", "show", "--property", "LoadState,ActiveState", "--", *UNITS]
-    lines = module.run_command(command)[1].splitlines()
+    lines = programs.run(command, programs.SECONDS_TO_TELL).text.splitlines()
     if "LoadState=loaded" not in lines:
         return "none"
     return "up" if lines.count("ActiveState=active") == len(UNITS) else "down"
@@ -142,16 +142,15 @@ def main():
         ),
         supports_check_mode=True,
     )
-    module.run_command_environ_update = dict(LC_ALL="C")
     parameters, now = module.params, int(time.time())
     try:
         servers = VirtualServers.from_table(parameters["table"]).servers
-        night = expiry(now)
+        night, units = expiry(now), recorder()
     except RelayError as error:
         module.fail_json(msg=str(error))
     meant = [server for server in servers if not parameters["names"] or server.name in parameters["names"]]
     states = [state_of(server, now, parameters["lock_timeout"]) for server in meant]
-    finish(module, False, [], recorder=recorder(module), expiry=night, virtual_servers=states)
+    finish(module, False, [], recorder=units, expiry=night, virtual_servers=states)
 
 
 if __name__ == "__main__":

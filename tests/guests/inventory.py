@@ -17,7 +17,6 @@ def render(state: State, guests: Iterable[Guest]) -> str:
     options = ssh_options(state)
     variables = {
         "ansible_user": "root",
-        "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_ssh_private_key_file": str(key_file(state)),
         "ansible_ssh_args": " ".join(f"-o {name}={value}" for name, value in options.items()),
     }

@@ -43,10 +43,11 @@ def words_of(lab: Lab, playbook: str, *options: str) -> tuple[list[str], dict[st
 
 
 def settings_for(collections: Path) -> dict[str, str]:
-    """Return the environment in which Ansible finds the collections below ``collections``, and prints what tests can read."""
+    """Return the environment in which Ansible finds the collections below ``collections``, and prints what tests can read.
+
+    All else is as Ansible comes: without pipelining, so each module has a terminal."""
     return {
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_FORCE_COLOR": "false",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

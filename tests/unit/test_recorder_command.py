@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 import types
 
@@ -89,7 +88,10 @@ def test_a_network_that_is_none_is_told_at_start(main, tmp_path, capsys):
         ("ActiveState=inactive\nActiveEnterTimestamp=\nStatusText=\n", "inactive: no reports yet\n", 3),
     ],
 )
-def test_status_prints_the_counters_and_whether_it_runs(main, monkeypatch, capsys, shown, printed, status):
-    monkeypatch.setattr(subprocess, "run", lambda *_words, **_options: types.SimpleNamespace(stdout=shown))
+def test_status_prints_the_counters_and_whether_it_runs(main, monkeypatch, tmp_path, capsys, shown, printed, status):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ncat <<END\n{shown}END\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert main(["--status"]) == status
     assert capsys.readouterr().out == printed

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import sendmail_judge
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError, MalformedError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.ruleset import EVERYBODY, Ruleset
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_judge import Judge, fitting
 
@@ -76,7 +76,7 @@ def test_an_m4_that_fails_without_a_word_is_told_by_its_status(judge, sendmail_m
 def test_a_program_that_does_not_end_is_told_and_nothing_is_changed(judge, tmp_path, monkeypatch):
     monkeypatch.setattr(sendmail_judge, "SECONDS", 0.2)
     (tmp_path / "sendmail").write_text("#!/bin/sh\nexec sleep 600\n")
-    with pytest.raises(MalformedError, match="the old file is in place"):
+    with pytest.raises(BusyError, match=r"sendmail .*: did not end within 0\.2 seconds"):
         judge.check(str(tmp_path / "sendmail.cf"), "text")
 
 

@@ -12,11 +12,10 @@ import contextlib
 import functools
 import signal
 import socket
-import subprocess
 import sys
 import time
 
-from . import __version__, recorder_key
+from . import __version__, programs, recorder_key
 from .connections import BACKLOG, Connections
 from .errors import RelayError
 from .login import LoginReader
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNIT = "vsmtprelay-recorder.service"
+EXIT_UNAVAILABLE = 69
 # How often the service tells systemd that it is alive, and looks after its connections. Its unit asks for once a second.
 CARE_SECONDS = 0.25
 # After how long a thread that writes has to let the event loop have its turn. Python's 5 ms would be added to a login, and to
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         missing = _missing_packages()
         if missing:
-            parser.exit(69, f"vsmtprelay-recorder: install {' and '.join(missing)} from the distribution\n")
+            parser.exit(EXIT_UNAVAILABLE, f"vsmtprelay-recorder: install {' and '.join(missing)} from the distribution\n")
         key = recorder_key.read(options.key_file) if options.key_file else ""
         log = RecorderLog()
         servers = VirtualServers.from_table(options.table)
@@ -91,10 +91,15 @@ def _print_status() -> int:
     """Print what the service last told systemd; returns the exit status, 3 if it is not running (as systemctl does)."""
     properties = ("ActiveState", "StatusText", "ActiveEnterTimestamp")
     command = ["systemctl", "show", *(f"--property={name}" for name in properties), UNIT]
-    # There is no AnsibleModule here, nor in the other programs of the package.
-    # pylint: disable-next=ansible-bad-function
-    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-    state = dict(line.split("=", 1) for line in lines)
+    try:
+        shown = programs.run(command, programs.SECONDS_TO_TELL)
+    except RelayError as error:
+        sys.stderr.write(f"vsmtprelay-recorder: {error}\n")
+        return error.exit_status
+    if shown.status != 0:
+        sys.stderr.write(f"vsmtprelay-recorder: systemctl cannot show {UNIT}: {shown.complaint}\n")
+        return EXIT_UNAVAILABLE
+    state = dict(line.split("=", 1) for line in shown.text.splitlines())
     running = state["ActiveState"] == "active"
     since = f" since {state['ActiveEnterTimestamp']}" if running else ""
     sys.stdout.write(f"{state['ActiveState']}{since}: {state['StatusText'] or 'no reports yet'}\n")

@@ -15,10 +15,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 
-from . import text_file
+from . import programs, text_file
 from .errors import BusyError, RelayError, UnreadableError, UnwritableError
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
@@ -101,26 +100,14 @@ class Daemon:
     def start_again(self) -> None:
         """Start the daemon that was told and did not come back, in the way in which it was started; return once it is back.
 
-        Raises BusyError after RESTART_SECONDS, UnwritableError if it cannot be started.
+        Raises BusyError after RESTART_SECONDS, UnwritableError or UnreadableError if it cannot be started.
         """
         process_id, written = self.process_id(), self._written()
         if not self._start:
             raise UnwritableError(f"{self.pid_file}: not root's own, so root does not run the command in it")
         if process_id is not None and self._start[0] != SYSTEMCTL:
             os.kill(process_id, signal.SIGTERM)
-        try:
-            # It is to outlive the session of the caller, which AnsibleModule.run_command() would wait for.
-            # pylint: disable-next=ansible-bad-function
-            subprocess.Popen(
-                self._start,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise UnwritableError(f"{self._start[0]}: cannot be started: {error.strerror}") from None
+        programs.start(self._start)
         self.wait_until_back((process_id or 0, written))
 
     def _noted(self) -> tuple[int | None, str]:

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tempfile
 
-from . import text_file
+from . import programs, text_file
 from .errors import MalformedError
 from .sendmail_configuration import candidates, is_mc
 
@@ -63,11 +62,11 @@ class Judge:
         with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
             candidate.write(content)
             candidate.flush()
-            status, output, errors = _run([self._sendmail, f"-C{candidate.name}", "-bt"], QUESTION.encode(), "/")
-            answer = output.decode("utf-8", "replace")
-            if status != 0:
-                lines = (answer + errors.decode("utf-8", "replace")).splitlines()
-                faults = [line for line in lines if candidate.name in line] or [f"exit status {status}"]
+            asked = programs.run([self._sendmail, f"-C{candidate.name}", "-bt"], SECONDS, QUESTION.encode())
+            answer = asked.text
+            if asked.status != 0:
+                lines = (answer + asked.errors.decode("utf-8", "replace")).splitlines()
+                faults = [line for line in lines if candidate.name in line] or [f"exit status {asked.status}"]
                 complaint = "; ".join(faults).replace(candidate.name, os.path.basename(path))
                 raise MalformedError(f"sendmail rejects it, the old file is in place: {complaint}")
         answers = ANSWER.findall(answer)
@@ -112,20 +111,6 @@ def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
 
 def _expand(m4: str, path: str, source: bytes) -> tuple[int, bytes, Sequence[str]]:
     """Return status and output of m4 for ``source``, that of the file at ``path``, and complaints without their place."""
-    status, output, errors = _run([m4, "-"], source, os.path.dirname(path))
-    lines = errors.decode("utf-8", "replace").splitlines()
-    return status, output, [PLACE.sub("", line) for line in lines if line.strip()]
-
-
-def _run(command: Sequence[str], data: bytes, directory: str) -> tuple[int, bytes, bytes]:
-    """Return status, output and errors of ``command``."""
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        # AnsibleModule.run_command() has no time limit.
-        # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(
-            command, input=data, capture_output=True, check=False, cwd=directory, env=environment, timeout=SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return 1, b"", f"{command[0]} did not end within {SECONDS} seconds".encode()
-    return done.returncode, done.stdout, done.stderr
+    done = programs.run([m4, "-"], SECONDS, source, os.path.dirname(path))
+    lines = done.errors.decode("utf-8", "replace").splitlines()
+    return done.status, done.output, [PLACE.sub("", line) for line in lines if line.strip()]

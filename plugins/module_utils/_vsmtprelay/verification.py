@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+
+from . import programs
+from .errors import BusyError
 
 # For a million entries it takes 2 seconds. On a file that was made to, it may run for ever.
 VERIFY_SECONDS = 60.0
@@ -24,16 +26,7 @@ def libdb_finds_sound(descriptor: int) -> bool:
     if program is None:
         return True
     try:
-        # The command has no AnsibleModule.
-        # pylint: disable-next=ansible-bad-function
-        done = subprocess.run(
-            [program, "-q", f"/proc/self/fd/{descriptor}"],
-            pass_fds=[descriptor],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=VERIFY_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        done = programs.run([program, "-q", f"/proc/self/fd/{descriptor}"], VERIFY_SECONDS, descriptors=[descriptor])
+    except BusyError:
         return False
-    return done.returncode == 0
+    return done.status == 0
