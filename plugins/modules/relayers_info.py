@@ -72,15 +72,18 @@ databases:
       description: What is wrong with it, or an empty string. Only with O(verify=true).
       type: str
     text:
-      description: The entries, ordered by address, with a comment before each that tells the time. Only with O(text=true).
+      description: The entries, ordered by key, with a comment before each that tells the time. Only with O(text=true).
       type: str
     relayers:
-      description: The entries, ordered by address. None with O(text=true).
+      description: The entries, ordered by key. None with O(text=true).
       type: list
       elements: dict
       contains:
         address:
-          description: The address as it is stored, which is as sendmail looks it up.
+          description: The address as people write it, IPv6 in its short form. A key that is no address stands here too.
+          type: str
+        key:
+          description: The key as it is stored, which is as sendmail looks the address up.
           type: str
         timestamp:
           description: Epoch seconds; V(null) where the stored value is not a timestamp.
@@ -91,7 +94,9 @@ databases:
   sample:
     - path: /etc/mail/relayers.db
       exists: true
-      relayers: [{"address": "198.51.100.7", "timestamp": 1924991999, "age": -129648999}]
+      relayers:
+        - {"address": "198.51.100.7", "key": "198.51.100.7", "timestamp": 1924991999, "age": -129648999}
+        - {"address": "2001:db8::5", "key": "ipv6:2001:db8:0:0:0:0:0:5", "timestamp": 1795342800, "age": 200}
 """
 
 import os
@@ -104,6 +109,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     module_with_binding,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, repair
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import address_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, timestamp_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing import lines_of, text_of
@@ -111,7 +117,9 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing im
 
 def relayer_of(key, timestamp, now):
     """Return an entry as the module returns it."""
-    return dict(address=text_of(key), timestamp=timestamp, age=None if timestamp is None else now - timestamp)
+    text = text_of(key)
+    age = None if timestamp is None else now - timestamp
+    return dict(address=address_of(text), key=text, timestamp=timestamp, age=age)
 
 
 def main():

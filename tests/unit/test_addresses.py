@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import LOOPBACK, Networks, key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import LOOPBACK, Networks, address_of, key_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 DOCUMENTED = "ipv6:2001:db8:0:0:0:0:0:5"
@@ -98,6 +98,47 @@ def test_any_text_is_an_address_or_malformed_and_nothing_else(text):
     except MalformedError:
         return
     assert key_of(key) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        ("10.11.12.13", "10.11.12.13"),
+        (DOCUMENTED, "2001:db8::5"),
+        ("ipv6:0:0:0:0:0:0:0:0", "::"),
+        ("ipv6:0:0:0:0:0:0:0:1", "::1"),
+        # RFC 5952: one group alone is not shortened; of two runs the longer one is, or the first.
+        ("ipv6:2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+        ("ipv6:2001:0:0:1:0:0:0:1", "2001:0:0:1::1"),
+        ("ipv6:2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"),
+    ],
+)
+def test_the_address_of_a_key_is_as_people_write_it(key, address):
+    assert address_of(key) == address
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "word", "mail.example.org", "10.1.2", "010.1.2.3", "10.1.2.0/24", "POP:10.1.2.3", "ipv6:", "ipv6:10.1.2.3"),
+        # Addresses, and no keys: sendmail never finds them.
+        *("2001:db8::5", "ipv6:2001:db8::5", "IPv6:2001:db8:0:0:0:0:0:5", "ipv6:2001:0db8:0:0:0:0:0:5"),
+        "ipv6:0:0:0:0:0:ffff:a01:203",
+    ],
+)
+def test_a_key_that_somebody_else_put_there_is_its_own_address(key):
+    assert address_of(key) == key
+
+
+@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
+def test_the_key_of_an_address_of_a_key_is_that_key(address):
+    key = key_of(str(address))
+    assert key_of(address_of(key)) == key
+
+
+@given(st.text(max_size=40))
+def test_any_text_has_an_address(text):
+    assert isinstance(address_of(text), str)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,22 @@ def key_of(address: str) -> str:
     return text
 
 
+def address_of(key: str) -> str:
+    """Return the address of ``key`` as people write it: IPv6 as RFC 5952 says, IPv4 as it is. The inverse of key_of().
+
+    A key that key_of() never gives was put there by somebody else, and may be no address: it is returned as it is.
+    """
+    try:
+        is_ours = key_of(key) == key
+    except MalformedError:
+        return key
+    if not is_ours or not key.startswith(IPV6_TAG):
+        return key
+    import ipaddress
+
+    return str(ipaddress.IPv6Address(key[len(IPV6_TAG) :]))
+
+
 class Networks:
     """A set of networks that can be asked whether a key belongs to one of them."""
 

@@ -20,12 +20,24 @@ def test_info_returns_addresses_timestamps_and_ages_in_order(run, native_databas
             "path": path,
             "exists": True,
             "relayers": [
-                {"address": A, "timestamp": NOW - 60, "age": 60},
-                {"address": B, "timestamp": NOW + 60, "age": -60},
-                {"address": "word", "timestamp": None, "age": None},
+                {"address": A, "key": A, "timestamp": NOW - 60, "age": 60},
+                {"address": B, "key": B, "timestamp": NOW + 60, "age": -60},
+                {"address": "word", "key": "word", "timestamp": None, "age": None},
             ],
         },
         {"path": missing, "exists": False, "relayers": []},
+    ]
+
+
+def test_info_returns_ipv6_addresses_as_people_write_them_beside_the_keys(run, relayers_db):
+    # The second is one that sendmail never finds, the third is from makemap -N.
+    keys = ["ipv6:2001:db8:0:0:0:0:0:5", "ipv6:2001:db8:0:0:0:0:0:5/64", "ipv6:2001:db8:0:0:0:0:0:6\0"]
+    relayers_db.fill(dict.fromkeys(keys, NOW))
+    relayers = run("relayers_info", path=relayers_db.path)["databases"][0]["relayers"]
+    assert [(each["address"], each["key"]) for each in relayers] == [
+        ("2001:db8::5", keys[0]),
+        (keys[1], keys[1]),
+        ("2001:db8::6", keys[2][:-1]),
     ]
 
 
