@@ -7,7 +7,7 @@ from pathlib import Path
 RELEASES = ("bookworm", "trixie", "bullseye")
 
 PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "python3", "openssh-server", "iproute2", "procps", "cron"),
+    *("systemd", "systemd-sysv", "dbus", "python3", "openssh-server", "sudo", "iproute2", "procps", "cron"),
     *("sendmail", "sendmail-bin", "m4", "make", "openssl", "db5.3-util"),
     *("dovecot-core", "dovecot-imapd", "dovecot-pop3d", "ssl-cert"),
 )
@@ -19,8 +19,11 @@ ROLE_PACKAGES = ("python3-bsddb3", "python3-aiohttp", "python3-systemd", "python
 SENDMAIL_PACKAGES = ("sendmail", "sendmail-base", "sendmail-bin", "sendmail-cf")
 """Installed, and lying there too: they are reinstalled where a new sendmail.cf is to come of it."""
 
-COURIER_PACKAGES = {"bookworm": ("courier-pop", "courier-imap")}
-"""Lying there as well: the POP and IMAP servers that take Dovecot's place in the tests of PAM."""
+SHELL_PACKAGES = ("bash-completion",)
+"""Lying there too: what completes the words of commands, with the files that packages and administrators put in."""
+
+OTHER_PACKAGES = {"bookworm": ("courier-pop", "courier-imap"), "trixie": ("ansible-core", "git")}
+"""Lying there as well: the POP and IMAP servers that take Dovecot's place in the tests of PAM, and a host's own Ansible."""
 
 RELEASE_ONLY = {"bullseye": "dovecot-*"}
 """Packages taken from the release itself: their security updates are gone from the archive."""
@@ -30,7 +33,7 @@ SCRIPT = Path(__file__).with_name("recipe.sh")
 
 def downloads(release: str) -> tuple[str, ...]:
     """Return what lies in the package source of RELEASE's image, but for what it depends on."""
-    return (*ROLE_PACKAGES, *SENDMAIL_PACKAGES, *COURIER_PACKAGES.get(release, ()))
+    return (*ROLE_PACKAGES, *SENDMAIL_PACKAGES, *SHELL_PACKAGES, *OTHER_PACKAGES.get(release, ()))
 
 
 def digest(release: str) -> str:

@@ -40,6 +40,8 @@ for user in alice bob; do
     useradd --create-home --shell /bin/bash "$user"
     echo "$user:$user-secret" | chpasswd
 done
+# For su. sshd takes keys alone from root.
+echo root:root-secret | chpasswd
 
 # sendmail: listen on every address, as the comment in Debian's file says (an IPv6 socket serves
 # both families, a second one for IPv4 could not be bound); the rest stays as Debian ships it.
