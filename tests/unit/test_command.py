@@ -75,6 +75,52 @@ def test_help_is_the_usage_and_the_options_on_the_output(run, option):
         assert word in output
 
 
+@pytest.mark.parametrize("option", ["--help", "-h"])
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_each_command_has_its_own_help_on_the_output(run, option, name):
+    status, output, errors = run(name, option)
+    assert (status, errors) == (0, "")
+    assert output.startswith(f"usage: vsmtprelay [option ...] {name}")
+    assert output.count("\n") >= 5
+    assert max(map(len, output.splitlines())) <= 80
+    # How often an address or a number may be given is told as it is in the usage.
+    called = re.search(rf'"{name}(.*)"', USAGE)
+    assert called is None or output.splitlines()[0].endswith(f" {name}{called[1]}")
+
+
+@pytest.mark.parametrize(
+    "words", [["add", A, "--help"], ["add", A, "5", "6", "-h"], ["dump", "1", "--help"], ["delete", "x", "-h"]]
+)
+@pytest.mark.parametrize("options", [[], ["--server", "nobody's"], ["--all"], ["--database", "/nowhere"]])
+def test_help_is_shown_whatever_else_is_said(run, words, options):
+    status, output, errors = run(*options, *words)
+    assert (status, output.split()[0], errors) == (0, "usage:", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--", "add", "--help"], 65),
+        (["--", "import", "-h"], 64),
+        (["--", "--help"], 64),
+        (["add", "--", "--help"], 65),
+        (["delete", A, "--", "-h"], 65),
+        (["import", "--", "--help"], 66),
+        (["import", "--value", "--help"], 64),
+        (["import", "--expires-after", "-h"], 64),
+        (["import", "--value=--help", "/nowhere"], 66),
+        (["--database", "--help", "dump"], 66),
+        (["--server", "-h", "dump"], 66),
+        (["--lock-timeout", "--help", "dump"], 65),
+        (["frobnicate", "--help"], 64),
+    ],
+)
+def test_what_is_no_option_is_no_call_for_help(run, words, status):
+    seen, output, errors = run(*words)
+    assert (seen, output) == (status, "")
+    assert one_line(errors)
+
+
 def test_version_is_our_own(run):
     assert run("--version") == (0, f"vsmtprelay {__version__}\n", "")
 

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import berkeley_db, command, hashfile, importing
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import (
+    berkeley_db,
+    command,
+    hashfile,
+    import_command,
+    importing,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
 
 NOW = 1_700_000_000
@@ -401,6 +407,23 @@ def test_options_that_are_not_understood_are_told_in_one_line(run, relayers_db, 
     assert (seen, output) == (status, "")
     assert errors.count("\n") == 1
     assert not relayers_db.exists
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--skip-malformed", "--help"], ["x", "--expires-after", "soon", "-h"]])
+def test_help_tells_of_the_sources_and_of_all_options(run, relayers_db, words):
+    status, output, errors = run(*words)
+    assert (status, errors) == (0, "")
+    options = [option for action in import_command.parser()._actions for option in action.option_strings]
+    for word in (*options, *importing.PERMISSIONS, "pop-before-smtp", "DRAC", "popauth", "vpopmail", "standard input"):
+        assert word in output
+    assert not relayers_db.exists
+
+
+def test_what_stands_for_a_value_is_what_the_parser_takes_for_one():
+    with_value = {
+        action.option_strings[0] for action in import_command.parser()._actions if action.option_strings and action.nargs != 0
+    }
+    assert with_value == set(import_command.OPTIONS_WITH_VALUE)
 
 
 def test_a_name_after_two_dashes_is_a_file(run, relayers_db, old_text, monkeypatch, tmp_path):

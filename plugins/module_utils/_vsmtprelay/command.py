@@ -56,14 +56,69 @@ Options, before the command:
     --server NAME         work on the database of this virtual server
     --all                 work on the databases of all virtual servers
     --lock-timeout SECS   wait so long for others who write (default {database.LOCK_SECONDS:g})
-    --help, --version
+    --help, --version     after a command, --help tells of that command alone
 
 Without --database, --server or --all: the virtual server whose root is your
 home directory, else the host's only or default one, as {TABLE}
 says. IPv6 addresses may be written in any way, e.g. "2001:db8::5".
 """
 
-TEXTS = {"-h": USAGE + MORE, "--help": USAGE + MORE, "--version": f"vsmtprelay {__version__}\n"}
+HELP_OPTIONS = ("-h", "--help")
+TEXTS = {**dict.fromkeys(HELP_OPTIONS, USAGE + MORE), "--version": f"vsmtprelay {__version__}\n"}
+OPTIONS_WITH_VALUE = ("--database", "--server", "--lock-timeout")
+
+# The arguments of each command, and what it does; import_command has those of import.
+HELP = {
+    "add": (
+        "ip [ticks]",
+        """\
+Stores the address with the current time, or with ticks, a time in epoch
+seconds. An address that is there already gets the new time. A time in the
+future is a permission that stays until then.
+""",
+    ),
+    "delete": (
+        "ip [...]",
+        """\
+Removes the addresses. Those that are not listed are named on the standard error
+output, and the exit status is then 1; the others are removed.
+""",
+    ),
+    "expire": (
+        "[n]",
+        """\
+Removes every entry that is at least n minutes old, or without n every entry
+that is not in the future.
+""",
+    ),
+    "list": (
+        "[n]",
+        """\
+Prints every entry that is at least n minutes old, or without n every entry
+that is not in the future. makemap reads what it prints.
+""",
+    ),
+    "dump": (
+        "",
+        """\
+Prints every entry, those in the future too. makemap reads what it prints.
+""",
+    ),
+    "verify": (
+        "",
+        """\
+Looks at every page of the database, and prints how many entries a sound one
+has.
+""",
+    ),
+    "repair": (
+        "",
+        """\
+Puts a sound database in the place of a damaged one, with all of it that can be
+trusted. The damaged file is kept beside it. A sound one is left alone.
+""",
+    ),
+}
 
 EXIT_NOT_LISTED = 1
 EXIT_SIGPIPE = 141  # as a shell reports a program that the closed pipe ended
@@ -77,6 +132,8 @@ class _Call:
         self.server = ""
         self.all = False
         self.lock_seconds = database.LOCK_SECONDS
+        # Whether a -- ended the options: nothing behind it is an option of vsmtprelay.
+        self.ended = False
 
 
 def main(arguments: Sequence[str], table: str = TABLE) -> int:
@@ -106,6 +163,10 @@ def _run(arguments: Sequence[str], table: str) -> int:
         if not words:
             sys.stderr.write(USAGE)
             return UsageError.exit_status
+        help_text = "" if call.ended else _help_of_command(words)
+        if help_text:
+            sys.stdout.write(help_text)
+            return 0
         work = _parse_command(words, call.lock_seconds)
         paths = _databases(call, table)
     except RelayError as error:
@@ -155,12 +216,13 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
     while words and words[0].startswith("-"):
         option, equals, value = words.pop(0).partition("=")
         if option + equals == "--":
+            call.ended = True
             break
         if option in TEXTS and not equals:
             return None, [TEXTS[option]]
         if option == "--all" and not equals:
             call.all = True
-        elif option not in ("--database", "--server", "--lock-timeout"):
+        elif option not in OPTIONS_WITH_VALUE:
             raise UsageError(f"unknown option {option + equals + value!r}; vsmtprelay --help shows the options")
         else:
             if not equals and words:
@@ -174,6 +236,21 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
     if (call.database != "") + (call.server != "") + call.all > 1:
         raise UsageError("--database, --server and --all exclude each other")
     return call, words
+
+
+def _help_of_command(words: Sequence[str]) -> str:
+    """Return the help of the command if its arguments ask for that, else an empty text."""
+    name, arguments = words[0], words[1:]
+    if "--" in arguments:
+        arguments = arguments[: arguments.index("--")]
+    if name not in COMMANDS or not any(option in arguments for option in HELP_OPTIONS):
+        return ""
+    if name == "import":
+        from . import import_command
+
+        return import_command.HELP if import_command.asks_for_help(arguments, HELP_OPTIONS) else ""
+    usage, text = HELP[name]
+    return f"usage: vsmtprelay [option ...] {name} {usage}".rstrip() + f"\n\n{text}\nvsmtprelay --help shows the options.\n"
 
 
 def _parse_seconds(text: str) -> float:
@@ -193,9 +270,9 @@ def _parse_command(words: Sequence[str], lock_seconds: float) -> Callable[[str],
     if parse is None:
         raise UsageError(f"unknown command {name!r}; vsmtprelay --help shows the commands")
     if len(arguments) < fewest:
-        raise UsageError(f"{name} needs an address; vsmtprelay --help shows how")
+        raise UsageError(f"{name} needs an address; vsmtprelay {name} --help shows how")
     if most is not None and len(arguments) > most:
-        raise UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay --help shows how")
+        raise UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay {name} --help shows how")
     return parse(arguments, lock_seconds)
 
 

@@ -20,9 +20,37 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+HELP = f"""\
+usage: vsmtprelay [option ...] import [option of import ...] [file ...]
+
+Adds the entries of other programs' files, all of them in one write. An address
+that is listed already keeps its time if that is later. The program that writes
+a file has to be stopped: a file that it has open is not read.
+
+A file is one of these:
+    a Berkeley DB, hash or btree    pop-before-smtp, DRAC, popauth
+    text that makemap reads         the same, dumped; open-smtp of vpopmail
+    {importing.STANDARD_INPUT}, or no file at all            such text on the standard input
+
+Each entry is an address, and a value:
+    a number                        the time of the login, in epoch seconds
+    {" or ".join(importing.PERMISSIONS) + ", in any case":<32}a login when the file was last changed
+
+Options of import, before the files:
+    --expires-after MINS    the numbers are the times at which an entry expires,
+                            so long after the login (DRAC: 30, or its -e)
+    --value WORD            entries with this value may relay, too
+    --skip-malformed        name what cannot be imported, and import the rest
+    -h, --help              show this; what stands behind -- is a file
+
+vsmtprelay --help shows the options that stand before the command.
+"""
+OPTIONS_WITH_VALUE = ("--expires-after", "--value")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"import: {message}; vsmtprelay --help shows the options")
+        raise UsageError(f"import: {message}; vsmtprelay import --help shows the options")
 
 
 def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[MalformedError], int]) -> Callable[[str], int]:
@@ -49,13 +77,25 @@ def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[M
     return work
 
 
+def asks_for_help(arguments: Sequence[str], help_options: Sequence[str]) -> bool:
+    """Tell whether one of ``help_options`` is among ``arguments``, and not as the value of another option."""
+    return any(
+        argument in help_options and before not in OPTIONS_WITH_VALUE for before, argument in zip(("", *arguments), arguments)
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what parses the arguments of import; --help is looked for before."""
+    made = _Parser(prog="vsmtprelay import", add_help=False, allow_abbrev=False)
+    made.add_argument("--expires-after")
+    made.add_argument("--value", action="append", default=[], type=_word)
+    made.add_argument("--skip-malformed", action="store_true")
+    made.add_argument("files", nargs="*")
+    return made
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="vsmtprelay import", add_help=False, allow_abbrev=False)
-    parser.add_argument("--expires-after")
-    parser.add_argument("--value", action="append", default=[], type=_word)
-    parser.add_argument("--skip-malformed", action="store_true")
-    parser.add_argument("files", nargs="*")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     options.expires_after = None if options.expires_after is None else parse_minutes(options.expires_after)
     return options
 
