@@ -49,7 +49,7 @@ lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	ruff format --check .
 	mypy
 	yamllint --strict .
-	shellcheck tests/set-up tests/suite $$(git ls-files '*.sh')
+	shellcheck tests/set-up tests/suite $$(git ls-files '*.sh' '*.bash-completion')
 	$(GATES) target-syntax
 	cd $(BUILD)/ansible_collections/vsmtp/relay && ANSIBLE_COLLECTIONS_PATH=$(BUILD) ansible-lint --offline --profile production
 
