@@ -34,12 +34,15 @@ NEEDED = {
     "README.md",
     "changelogs/changelog.yaml",
     "docs/how_it_works.md",
+    "meta/ee-requirements.txt",
+    "meta/execution-environment.yml",
     "meta/runtime.yml",
     "playbooks/site.yml",
     "plugins/module_utils/_vsmtprelay/check_rcpt.py",
     "plugins/modules/relayers.py",
     "roles/pop_before_smtp/files/vsmtprelay",
     "roles/pop_before_smtp/files/vsmtprelay.8",
+    "roles/pop_before_smtp/files/vsmtprelay.bash-completion",
     "roles/pop_before_smtp/meta/argument_specs.yml",
 }
 MADE_BY_GALAXY = {"FILES.json", "MANIFEST.json"}
