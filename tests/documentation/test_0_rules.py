@@ -90,6 +90,10 @@ def test_every_substitution_has_a_reason_and_is_used_for_whole_commands_only():
     assert substituted("ansible-galaxy collection install vsmtp.relay", tarball="/t.tar.gz", checkout="/c").endswith(
         " /t.tar.gz"
     )
+    for source in ("vsmtp-relay-1.20.3.tar.gz", "git+https://github.com/vsmtp/relay.git"):
+        done = substituted(f"ansible-galaxy collection install {source}", tarball="/t.tar.gz", checkout="/c")
+        assert " --offline " in done
+        assert done.endswith((" /t.tar.gz", " git+file:///c"))
     assert substituted("ansible-playbook -i inventory vsmtp.relay.site", tarball="", checkout="") == (
         "ansible-playbook -i inventory vsmtp.relay.site"
     )

@@ -35,6 +35,12 @@ def test_the_documentation_that_is_linked_is_there():
     assert (CHECKOUT / below / "quick_start.md").is_file()
 
 
+def test_the_front_page_installs_the_tarball_of_this_version():
+    page = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"vsmtp-relay-([\d.]+)\.tar\.gz", page))
+    assert named == {load("galaxy.yml")["version"]}, "galaxy.yml has another version: README.md has to name it, too"
+
+
 def imported_on_the_controller():
     """Return the packages that the plugins of the controller import and that come with neither Python nor ansible-core."""
     found = set()
