@@ -10,7 +10,7 @@ from guests import Lab
 from guests.guest import Guest
 from guests.inventory import key_file, ssh_options
 from support.mail import log_in
-from support.playbook import settings_for
+from support.playbook import settings_for, tarball
 from support.throttles import lift_throttles
 
 from .blocks import CHECKOUT, FRONT_DOOR, Block, blocks_of
@@ -106,8 +106,7 @@ class Bed:
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run what a page has people type on the machine that Ansible runs on."""
-        (tarball,) = (CHECKOUT / ".build" / "release").glob("vsmtp-relay-*.tar.gz")
-        script = substituted(command, tarball=tarball, checkout=CHECKOUT)
+        script = substituted(command, tarball=tarball(), checkout=CHECKOUT)
         return self._lab.controller.run(
             ["sh", "-c", script], cwd=self.directory, env=self._environment(), check=False, timeout=SECONDS
         )

@@ -22,7 +22,7 @@ class NoRule(AssertionError):
 
 def rule_of(block: Block) -> Rule:
     """Return what runs a block. Raises NoRule."""
-    if block.page in PAGES_WITH_A_TEST:
+    if _test_of(block):
         return by_a_test_of_its_own
     if block.language == "yaml":
         return _rule_of_yaml(block)
@@ -193,10 +193,15 @@ def demonstration(bed: Bed, block: Block) -> None:
 
 
 def by_a_test_of_its_own(bed: Bed, block: Block) -> None:
-    """The page is one long story, for which a host has to be what it was before: a test goes through it, section by section."""
-    test = PAGES_WITH_A_TEST[block.page]
+    """The page or section is a story of its own, for a host that is what it was before: a test goes through it by section."""
+    test = _test_of(block)
     if f'"{block.section}"' not in (CHECKOUT / test).read_text(encoding="utf-8"):
         raise Failed(f"{block}: {test} does not go through the section {block.section!r}")
+
+
+def _test_of(block: Block) -> str:
+    """Return the test that goes through the page of a block or its section, "" if none does."""
+    return PAGES_WITH_A_TEST.get(block.page) or SECTIONS_WITH_A_TEST.get((block.page, block.section), "")
 
 
 def ansible_configuration(bed: Bed, block: Block) -> None:
@@ -209,6 +214,7 @@ def ansible_configuration(bed: Bed, block: Block) -> None:
 
 # Each of them takes the commands from the page, and knows its sections by their headings.
 PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/integration/test_12_migrating.py"}
+SECTIONS_WITH_A_TEST = {("docs/fleet.md", "Without a controller"): "tests/integration/test_16_from_the_host_itself.py"}
 LANGUAGES: dict[str, Rule] = {"console": console, "cfg": ansible_configuration, "ini": systemd_unit, "m4": sendmail_mc}
 # By page, and what they begin with.
 TEXTS: dict[tuple[str, str], Rule] = {

@@ -14,6 +14,7 @@ from guests import Lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTIONS = CHECKOUT / ".build" / "collections"
+RELEASE = CHECKOUT / ".build" / "release"
 RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)
 COUNT = re.compile(r"(\w+)=(\d+)")
 
@@ -28,6 +29,12 @@ class Run:
             host: {name: int(number) for name, number in COUNT.findall(counts)}
             for host, counts in RECAP.findall(process.stdout)
         }
+
+
+def tarball() -> Path:
+    """Return what users get: the collection as one file."""
+    (file,) = RELEASE.glob("vsmtp-relay-*.tar.gz")
+    return file
 
 
 def words_of(lab: Lab, playbook: str, *options: str) -> tuple[list[str], dict[str, str]]:
