@@ -40,6 +40,11 @@ def test_three_hundred_hosts_have_as_many_rows_and_plots_of_the_busiest():
     assert text.count("280 others") == 2
 
 
+def test_the_plots_have_the_names_of_hosts_in_full():
+    text = page(troubled())
+    assert text.count(">many-servers-have-a-long-name.example.org</text>") == 2
+
+
 def test_formulas_are_not_drawn():
     assert "a$b$c" in page(fleet(host("a$b$c")))
 
