@@ -62,12 +62,12 @@ def _fleet(lab: Lab, size: int, repetitions: int) -> Fleet:
 
     first = [timed("site", changes=True)]
     again = several(lambda: timed("site", changes=False))
-    address = ("-e", f"address={ADDRESS}")
+    address = ("-e", f"relay_address={ADDRESS}")
     permit, revoke = [], []
     for _ in range(repetitions):
         permit.append(timed("permit", *address, changes=True))
         revoke.append(timed("revoke", *address, changes=True))
-    status = several(lambda: timed("status", "-e", "drift=false", changes=False))
+    status = several(lambda: timed("status", "-e", "relay_drift=false", changes=False))
     drift = several(lambda: timed("status", changes=False))
     works = {"first": first, "again": again, "permit": permit, "revoke": revoke, "status": status, "drift": drift}
     return Fleet(size, works, _round_trips(lab, size))
