@@ -24,6 +24,7 @@ ARGUMENTS = {
     "hosts": {"type": "list", "elements": "dict", "required": True},
     "report": {"type": "path"},
     "json": {"type": "path"},
+    "strict": {"type": "bool", "default": False},
 }
 
 
@@ -52,7 +53,13 @@ class ActionModule(ActionBase):
         for path, text in texts.items():
             if not self._task.check_mode:
                 _write(os.path.abspath(path), text)
-        return {**result, "changed": bool(texts), "fleet": fleet, "attention": attention(fleet)}
+        sentences = attention(fleet)
+        if arguments["strict"] and sentences:
+            result.update(
+                failed=True, msg=f"{'one thing needs' if len(sentences) == 1 else f'{len(sentences)} things need'} attention"
+            )
+        # A report is no change of any host.
+        return {**result, "changed": False, "fleet": fleet, "attention": sentences}
 
 
 def _write(path, text):

@@ -19,3 +19,17 @@ options:
     type: float
     default: 30
 """
+
+    SERVERS = r"""
+options:
+  virtual_servers:
+    description:
+      - The names of virtual servers, as the role set them up on the host, instead of paths.
+      - V(*) stands for all of the host. A name that the host does not have is passed over: one list does for many hosts.
+    type: list
+    elements: str
+  table:
+    description: The file on the target that tells which virtual servers there are.
+    type: path
+    default: /etc/vsmtprelay/virtual_servers
+"""

@@ -15,6 +15,7 @@ from ._vsmtprelay import hashfile, text_file
 from ._vsmtprelay.database import LOCK_SECONDS
 from ._vsmtprelay.errors import MissingBindingError, RelayError
 from ._vsmtprelay.listing import lines_of, text_of
+from ._vsmtprelay.virtual_servers import TABLE, VirtualServers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
 
     from ._vsmtprelay.edits import Changes
     from ._vsmtprelay.text_file import Attributes
+    from ._vsmtprelay.virtual_servers import VirtualServer
 
 # As in the documentation fragment ``relayers``; the path is documented by each module.
 DATABASE_OPTIONS = {
     "path": {"type": "path", "default": "/etc/mail/relayers.db"},
     "lock_timeout": {"type": "float", "default": LOCK_SECONDS},
+}
+# As in the part "servers" of that fragment.
+SERVER_OPTIONS = {
+    "virtual_servers": {"type": "list", "elements": "str"},
+    "table": {"type": "path", "default": TABLE},
 }
 DISTRIBUTION_INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 
@@ -47,6 +54,26 @@ def module_with_binding(**arguments: Any) -> AnsibleModule:
             if interpreter:
                 respawn_module(interpreter)
     return module
+
+
+def servers_meant(module: AnsibleModule) -> list[VirtualServer] | None:
+    """Return the virtual servers of this host that the option ``virtual_servers`` names, None if it is not given."""
+    names_meant = module.params["virtual_servers"]
+    if names_meant is None:
+        return None
+    try:
+        return VirtualServers.from_table(module.params["table"]).chosen(names_meant)
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+
+
+def databases_meant(module: AnsibleModule) -> list[dict[str, Any]]:
+    """Return what a result says first of each database that is meant: ``path``, and ``virtual_server`` if that is named."""
+    servers = servers_meant(module)
+    if servers is not None:
+        return [{"path": server.relayers_db, "virtual_server": server.name} for server in servers]
+    paths = module.params["paths"]
+    return [{"path": path} for path in ([module.params["path"]] if paths is None else paths)]
 
 
 def for_each(items: Iterable[Any], work: Callable[[Any], dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -34,7 +34,7 @@ def edit_files(module, files, source, window, backup=False, reload=False):
     twice = [path for path, count in Counter(item["path"] for item in files).items() if count > 1]
     if twice:
         module.fail_json(msg=f"named more than once: {', '.join(twice)}")
-    editor = _Editor(module, {item["path"] for item in files}, source, window, backup)
+    editor = _Editor(module, {item["path"] for item in files}, source, window, backup, module.check_mode)
     with ThreadPoolExecutor(THREADS) as threads:
         done = list(threads.map(editor.edit, files))
     edited = [result for results, _diff, _failures in done for result in results]
@@ -44,12 +44,21 @@ def edit_files(module, files, source, window, backup=False, reload=False):
     return {"files": edited, "reloaded": reloaded}, failures + unreloaded, diff
 
 
+def faults_of(module, files, source, window):
+    """Return by path why files would not become what edit_files() makes of them; nothing is written."""
+    editor = _Editor(module, {item["path"] for item in files}, source, window, backup=False, check_mode=True)
+    with ThreadPoolExecutor(THREADS) as threads:
+        done = list(threads.map(editor.edit, files))
+    return {item["path"]: failures[0] for item, (_results, _diff, failures) in zip(files, done) if failures}
+
+
 class _Editor:
     """Brings one file after the other to what it has to be; the same for all files of one call of the module."""
 
-    def __init__(self, module, named, source, window, backup):
+    def __init__(self, module, named, source, window, backup, check_mode):
         """``named`` are the paths that the user named: none of them is edited as the source of another one."""
         self._module = module
+        self._check_mode = check_mode
         self._named = named
         self._source = source
         self._window = window
@@ -103,10 +112,10 @@ class _Editor:
         content = after.encode("utf-8", "surrogateescape")
         result["changed"] = content != before
         if result["changed"]:
-            if self._backup and not self._module.check_mode:
+            if self._backup and not self._check_mode:
                 result["backup_file"] = self._module.backup_local(path)
             self._before[path] = before, text_file.attributes_of(path)
-            ensure_file(path, content, self._before[path][1], self._module.check_mode, diff)
+            ensure_file(path, content, self._before[path][1], self._check_mode, diff)
         return result
 
     def restore(self, path):
@@ -121,7 +130,7 @@ class _Editor:
         there = [result for result in results if not is_mc(result["path"]) and os.path.exists(result["path"])]
         daemons, failures = for_each([result["path"] for result in there], Daemon)
         changes = {result["path"] for result in there if result["changed"]}
-        if self._module.check_mode:
+        if self._check_mode:
             behind = [daemon for daemon in daemons if daemon.is_behind() or (daemon.path in changes and daemon.process_id())]
             return [daemon.path for daemon in behind], failures
         reloaded, failed = reload([daemon for daemon in daemons if daemon.is_behind()], self.restore)

@@ -29,7 +29,16 @@ options:
         type: path
         required: true
       content:
-        description: The whole text. Required if the file is to be there, unless O(files[].secret=true).
+        description: The whole text. If the file is to be there, either this, O(files[].source) or O(files[].secret=true) is needed.
+        type: str
+      source:
+        description:
+          - A file on the controller with the content, as M(ansible.builtin.copy) looks for its O(ansible.builtin.copy#module:src).
+          - A directory stands for the Python files below it, which go to the same places below O(files[].path).
+          - Only files that differ are sent. Neither the arguments of the module nor the differences show what is in them.
+        type: path
+      digest:
+        description: The SHA-256 of what O(files[].source) has, in hexadecimal. The controller works it out.
         type: str
       secret:
         description: Whether it holds the secret of the login recorder. It is made on the target unless it is there, and is never shown.
@@ -62,8 +71,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  bundle:
+    description: A ZIP archive on the target, with what O(files[].source) has under its digest. The controller puts it there.
+    type: path
   exact_directories:
-    description: Directories in which no other files are to be than those that O(files) names. What an older version had more is removed.
+    description:
+      - Directories in and below which no other files are to be than those that O(files) names. What an older version had more is removed.
     type: list
     elements: path
     default: []
@@ -75,6 +88,7 @@ options:
   units:
     description:
       - systemd units that go with the files, in this order. They are brought to what they have to be after the files, if none of these failed.
+      - If one does not come up, it and all files get back what they had before, and the message has the last line that its program wrote.
       - Those that read a file that changed since they last read it are restarted or reloaded. What each has read is remembered on the target,
         so a run that was cut off before is completed by the next one.
     type: list
@@ -91,7 +105,8 @@ options:
           - Without it the unit is the host's. It is only told to reload, or restarted if it cannot, and only if it is running.
         type: str
       reads:
-        description: Files that it reads when it starts. A directory stands for the files in it. A file that is not there is one without content.
+        description:
+          - Files that it reads when it starts. A directory stands for the files below it. A file that is not there is one without content.
         type: list
         elements: path
         default: []
@@ -134,6 +149,12 @@ changed_files:
   type: list
   elements: str
   sample: [/etc/vsmtprelay/note]
+wanted:
+  description: The digests of what the controller has to send before anything is done. It does so, and nobody else gets to see this.
+  returned: when something of O(files[].source) differs and there is no O(bundle)
+  type: list
+  elements: str
+  sample: []
 actions:
   description: What was done with units, or in check mode would be done, in order.
   returned: always
@@ -142,26 +163,65 @@ actions:
   sample: [enable vsmtprelay-recorder.service, restart vsmtprelay-recorder.service]
 """
 
+import hashlib
 import os
 import shutil
+import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
-    ensure_file,
-    ensure_no_file,
-    finish,
-    for_each,
-)
-from ansible_collections.vsmtp.relay.plugins.module_utils._units import OPTIONS, ensure_units
+from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._undo import UndoableFiles
+from ansible_collections.vsmtp.relay.plugins.module_utils._units import OPTIONS, ensure_units, files_below
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, recorder_key, text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
 
 
-def install_file(module, item, diff):
+class Sent:
+    """What the controller sent along: contents by their digest."""
+
+    def __init__(self, path):
+        """``path`` is that of the archive, or None."""
+        self._path = path
+
+    def content(self, digest):
+        """Return the content with that digest. Raises MalformedError if it is not there, or is another one."""
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                content = archive.read(digest)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise MalformedError(f"{self._path}: the controller did not send {digest}: {error}") from None
+        if digest_of(content) != digest:
+            raise MalformedError(f"{self._path}: {digest} is not what the controller sent")
+        return content
+
+
+def digest_of(content):
+    """Return the SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def is_present(item, parameters):
+    """Tell whether a file is to be there."""
+    return (item["state"] or parameters["state"]) == "present"
+
+
+def differs(item):
+    """Tell whether a file whose digest is known has to be written. Raises RelayError."""
+    before = text_file.read(item["path"])
+    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
+    return before is None or digest_of(before) != item["digest"] or text_file.attributes_of(item["path"]) != attributes
+
+
+def install_file(files, item, sent):
     """Make sure of one file; return whether it had to change."""
     if item["secret"]:
-        return ensure_secret(item["path"], module.check_mode)
+        return ensure_secret(files, item["path"])
+    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
+    if item["digest"] is not None:
+        if not differs(item):
+            return False
+        return files.check_mode or files.ensure(item["path"], sent.content(item["digest"]), attributes, shown=False)
     if item["content"] is None:
         raise MalformedError(f"{item['path']}: no content given")
 
@@ -173,25 +233,41 @@ def install_file(module, item, diff):
         if judged.status != 0:
             raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {judged.complaint}")
 
-    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
-    return ensure_file(item["path"], item["content"].encode(), attributes, module.check_mode, diff, check)
+    return files.ensure(item["path"], item["content"].encode(), attributes, check)
 
 
-def ensure_secret(path, check_mode):
+def ensure_secret(files, path):
     """Make sure that there is a secret at ``path``; return whether there was none."""
     if os.path.exists(path):
         return False
-    if not check_mode:
+    if not files.check_mode:
+        files.note_new(path)
         recorder_key.create(path)
     return True
 
 
 def surplus_files(directories, named):
-    """Return an item with the state absent for each file in ``directories`` whose path is not in ``named``."""
-    paths = [
-        os.path.join(directory, name) for directory in directories if os.path.isdir(directory) for name in os.listdir(directory)
-    ]
-    return [dict(path=path, state="absent") for path in sorted(paths) if path not in named and os.path.isfile(path)]
+    """Return an item with the state absent for each file below ``directories`` whose path is not in ``named``."""
+    paths = [path for directory in directories for path in files_below(directory)]
+    return [dict(path=path, state="absent", digest="") for path in paths if path not in named]
+
+
+def remove_empty_directories(directories, check_mode):
+    """Remove the directories below ``directories`` in which there is nothing but what Python keeps of what it compiled."""
+    for directory in directories if not check_mode else ():
+        for top, _directories, _names in sorted(os.walk(directory), reverse=True):
+            if top != directory and os.path.basename(top) != "__pycache__" and not files_below(top):
+                shutil.rmtree(top, ignore_errors=True)
+
+
+def diff_of_sent(changes):
+    """Return what Ansible shows of files of which it shows no more than that they change: their names."""
+    if not changes:
+        return []
+    before, after = (
+        "".join(f"{change['path']}\n" for change in changes if change["present"] == present) for present in (False, True)
+    )
+    return [dict(before_header="files that go", after_header="files that come or change", before=before, after=after)]
 
 
 def main():
@@ -204,6 +280,8 @@ def main():
                 options=dict(
                     path=dict(type="path", required=True),
                     content=dict(type="str"),
+                    source=dict(type="path"),
+                    digest=dict(type="str"),
                     secret=dict(type="bool", default=False, no_log=False),
                     mode=dict(type="str", default="0644"),
                     owner=dict(type="str", default="root"),
@@ -213,6 +291,7 @@ def main():
                 ),
             ),
             state=dict(type="str", choices=["present", "absent"], default="present"),
+            bundle=dict(type="path"),
             exact_directories=dict(type="list", elements="path", default=[]),
             remove_directories=dict(type="list", elements="path", default=[]),
             units=dict(type="list", elements="dict", default=[], options=OPTIONS),
@@ -220,18 +299,29 @@ def main():
         ),
         supports_check_mode=True,
     )
-    parameters, diff, actions = module.params, [], []
+    parameters = module.params
+    files, sent, actions = UndoableFiles(module.check_mode), Sent(parameters["bundle"]), []
+    if parameters["bundle"] is None and not module.check_mode:
+        here, _failures = for_each(
+            [item for item in parameters["files"] if item["digest"] and is_present(item, parameters)],
+            lambda item: item["digest"] if differs(item) else "",
+        )
+        wanted = sorted({digest for digest in here if digest})
+        if wanted:
+            module.exit_json(changed=False, changed_files=[], actions=[], wanted=wanted)
 
     def work(item):
-        if (item["state"] or parameters["state"]) == "absent":
-            changed = ensure_no_file(item["path"], module.check_mode, diff)
+        if is_present(item, parameters):
+            changed = install_file(files, item, sent)
         else:
-            changed = install_file(module, item, diff)
-        return [item["path"]] if changed else []
+            changed = files.ensure_none(item["path"], shown=item["digest"] is None)
+        return dict(path=item["path"], shown=item["digest"] is None, present=is_present(item, parameters)) if changed else {}
 
     surplus = surplus_files(parameters["exact_directories"], {item["path"] for item in parameters["files"]})
     results, failures = for_each([*parameters["files"], *surplus], work)
-    changed_files = [path for result in results for path in result]
+    changes = [result for result in results if result]
+    changed_files = [change["path"] for change in changes]
+    remove_empty_directories(parameters["exact_directories"], module.check_mode)
     for directory in parameters["remove_directories"]:
         if os.path.isdir(directory):
             changed_files.append(directory)
@@ -241,8 +331,11 @@ def main():
                 except OSError as error:
                     failures.append(f"{directory}: cannot be removed: {error}")
     if not failures and parameters["units"]:
-        actions, failures, unit_diff = ensure_units(module, parameters["units"], parameters["memory"])
-        diff += unit_diff
+        try:
+            actions, failures = ensure_units(files, parameters["units"], parameters["memory"])
+        except RelayError as error:
+            failures = [str(error)]
+    diff = diff_of_sent([change for change in changes if not change["shown"]]) + files.diff
     finish(module, bool(changed_files or actions), failures, diff, changed_files=changed_files, actions=actions)
 
 

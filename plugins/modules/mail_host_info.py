@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mail_host_info
-short_description: Tell what a mail host has, as far as POP-before-SMTP needs it
+short_description: Tell what a mail host has, and whether it can do what the role is told
 version_added: 0.1.0
 description:
   - Returns the versions and abilities of sendmail and Dovecot, which of a list of packages are not installed, which of a list of
     PAM's files cannot be added to, and which of a list of files are there.
+  - Tells everything that keeps the role from doing what its variables say, before anything is changed.
   - The role asks this first, in one task, so that it gathers no facts that it does not use.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -27,8 +28,13 @@ options:
     description: What to look for instead where the package manager is rpm. By default the same.
     type: list
     elements: str
+  recorder_packages:
+    description: What to look for as well where a login recorder is wanted.
+    type: list
+    elements: str
+    default: []
   pam_files:
-    description: Files in C(/etc/pam.d) that a line for the account phase is to be added to.
+    description: Files in C(/etc/pam.d) that a line for the account phase is to be added to. Those that O(role) names come on top.
     type: list
     elements: path
     default: []
@@ -39,6 +45,34 @@ options:
     description: Files to look for.
     type: list
     elements: path
+    default: []
+  role:
+    description:
+      - The role's variables, without their prefix, as its argument specification has them. Those that are missing have their defaults.
+      - Without it nothing is judged.
+    type: dict
+  given:
+    description: The names of those variables that the inventory or C(--extra-vars) give, not a play.
+    type: list
+    elements: str
+    default: []
+  default_name:
+    description: What the host's virtual server is called if nobody says otherwise.
+    type: str
+    default: ''
+  continues:
+    description: Whether variables that a play told the role before, on this host, are to stay unless somebody says otherwise now.
+    type: bool
+    default: false
+  earlier:
+    description: The virtual servers that the same playbook run gave the host before. A list that does without one of them replaces, not adds.
+    type: list
+    elements: str
+    default: []
+  policy_servers:
+    description: The URLs under which Dovecot asks the login recorder.
+    type: list
+    elements: str
     default: []
 """
 
@@ -112,6 +146,33 @@ pam:
       description: All files that run O(pam_helper).
       type: list
       elements: str
+role:
+  description: The role's variables that hold in this run, with their types.
+  returned: with O(role)
+  type: dict
+  sample: {"window": 1440}
+told:
+  description: A text that tells the next run which of them a play told the role.
+  returned: with O(role)
+  type: str
+kept:
+  description: The names of those that a play told before, and that hold because nobody says otherwise now.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: [window]
+problems:
+  description: What keeps the role from its work on this host, a line for each thing.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: ["pop_before_smtp_cron_hour: 25 is not from 0 to 23"]
+faults:
+  description: What keeps it from its work for some of the virtual servers only, a line for each.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: []
 """
 
 import glob
@@ -120,8 +181,12 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._role import typed
+from ansible_collections.vsmtp.relay.plugins.module_utils._rulesets import faults_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import preflight, programs, text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role_variables import PREFIX, last_told, told_now
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import read_list
 
 
 def told_by(*command):
@@ -192,33 +257,75 @@ def has_account_line(path, seen):
     )
 
 
+def files_at_fault(module, variables):
+    """Return by the name of the virtual server why a sendmail.cf or .mc does not take the ruleset, and how many servers there are."""
+    servers = read_list(variables["virtual_servers"])[0]
+    files = [dict(path=server.sendmail_cf, relayers_db=server.relayers_db, state="present") for server in servers]
+    faults = faults_of(module, files, variables["sendmail_source"], max(variables["window"], 0))
+    return {server.name: faults[server.sendmail_cf] for server in servers if server.sendmail_cf in faults}, len(servers)
+
+
+def judged(module, told, host):
+    """Return what the module tells of the role's variables on this host."""
+    variables = told.variables
+    problems = preflight.faults_of_variables(variables)
+    problems += preflight.faults_of_list(variables, module.params["earlier"])
+    of_host = preflight.faults_of_host(variables, host, module.params["policy_servers"])
+    faults = []
+    if variables["state"] == "present" and not of_host:
+        at_fault, count = files_at_fault(module, variables)
+        faults = [f"{PREFIX}virtual_servers: {name}: {fault}" for name, fault in at_fault.items()]
+        # One server whose files are at fault keeps none of the others waiting.
+        if problems or len(at_fault) == count:
+            problems, faults = problems + faults, []
+    return dict(role=variables, told=told.text(), kept=told.kept, problems=of_host + problems, faults=faults)
+
+
 def main():
+    texts = dict(type="list", elements="str", default=[])
     argument_spec = dict(
-        packages=dict(type="list", elements="str", default=[]),
+        packages=texts,
         rpm_packages=dict(type="list", elements="str"),
+        recorder_packages=texts,
         pam_files=dict(type="list", elements="path", default=[]),
         pam_helper=dict(type="path"),
         files=dict(type="list", elements="path", default=[]),
+        role=dict(type="dict"),
+        given=texts,
+        default_name=dict(type="str", default=""),
+        continues=dict(type="bool", default=False),
+        earlier=texts,
+        policy_servers=texts,
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     parameters = module.params
     manager = "dpkg" if module.get_bin_path("dpkg-query") else "rpm"
-    packages = parameters["packages"]
+    packages, pam_files, told = parameters["packages"], parameters["pam_files"], None
     if manager == "rpm" and parameters["rpm_packages"] is not None:
         packages = parameters["rpm_packages"]
     try:
-        told = dict(
+        if parameters["role"] is not None:
+            before = last_told() if parameters["continues"] else None
+            told = told_now(
+                typed(parameters["role"], parameters["default_name"]), parameters["given"], parameters["default_name"], before
+            )
+            if told.variables["recorder"] == "pam" and told.variables["state"] == "present":
+                pam_files = pam_files + [f"/etc/pam.d/{service}" for service in told.variables["pam_services"]]
+        if told is None or told.variables["recorder"] != "none":
+            packages = packages + parameters["recorder_packages"]
+        host = dict(
             is_root=os.geteuid() == 0,
             sendmail=sendmail(module),
             dovecot=dovecot(module),
             package_manager=manager,
             missing_packages=missing_packages(manager, packages),
             files=[path for path in parameters["files"] if os.path.lexists(path)],
-            pam=pam(parameters["pam_files"], parameters["pam_helper"]),
+            pam=pam(pam_files, parameters["pam_helper"]),
         )
+        about_role = {} if told is None else judged(module, told, host)
     except RelayError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **told)
+    module.exit_json(changed=False, **host, **about_role)
 
 
 if __name__ == "__main__":

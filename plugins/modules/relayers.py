@@ -18,6 +18,7 @@ author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
   - vsmtp.relay.relayers
+  - vsmtp.relay.relayers.servers
   - vsmtp.relay.attributes
 options:
   path:
@@ -57,10 +58,15 @@ options:
         description: As O(permanent).
         type: list
         elements: str
+  until:
+    description: A day as in V(2027-01-31), at the end of which in UTC the permission of those entries ends that do not say otherwise.
+    type: str
   window:
-    description: The minutes for which the ruleset lets an entry relay after its timestamp. It is needed to work out a timestamp from V(until).
+    description:
+      - The minutes for which the ruleset lets an entry relay after its timestamp. It is needed to work out a timestamp from a day.
+      - By default V(1440). With O(virtual_servers) it is what the ruleset in the C(sendmail.cf) of each server says; where that sets no limit,
+        the age of the nightly expiry.
     type: int
-    default: 1440
   state:
     description: Whether the entries are to be there.
     type: str
@@ -104,6 +110,12 @@ EXAMPLES = r"""
       - path: /srv/example.org/etc/relayers.db
         relayers: [198.51.100.99]
     state: absent
+
+- name: Let a client relay until the end of a day, through every virtual server of the host
+  vsmtp.relay.relayers:
+    virtual_servers: ['*']
+    relayers: [198.51.100.7]
+    until: 2099-12-31
 """
 
 RETURN = r"""
@@ -115,6 +127,9 @@ databases:
   contains:
     path:
       description: The database.
+      type: str
+    virtual_server:
+      description: The name of its virtual server. Only with O(virtual_servers).
       type: str
     created:
       description: Whether there was no database before.
@@ -131,6 +146,9 @@ databases:
       description: Addresses that are gone.
       type: list
       elements: str
+    window:
+      description: The minutes for which the ruleset lets an entry relay after its timestamp. Only with O(virtual_servers).
+      type: int
     repaired:
       description: What was saved of a damaged database. Only with O(repair=true), V(null) if it was sound.
       type: dict
@@ -142,6 +160,12 @@ databases:
           description: How many entries were saved.
           type: int
   sample: [{"path": "/etc/mail/relayers.db", "created": false, "added": ["198.51.100.7"], "updated": [], "removed": []}]
+declared:
+  description: Those of O(relayers), as they were given, that the role declares as permanent, so that its next run puts them back.
+  returned: with O(state=absent) and O(virtual_servers)
+  type: list
+  elements: str
+  sample: [198.51.100.7]
 """
 
 import os
@@ -149,13 +173,15 @@ import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     DATABASE_OPTIONS,
+    SERVER_OPTIONS,
     changes_of,
     diff_of,
     finish,
     for_each,
     module_with_binding,
+    servers_meant,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair, role_variables, text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import (
     parse_day,
@@ -163,11 +189,16 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries im
     parse_timestamp,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_configuration import window_in
 
 
-def timestamp_in(entry, window, now):
-    """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError."""
-    until, timestamp = entry.get("until"), entry.get("timestamp")
+def timestamp_in(entry, until, window, now):
+    """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError.
+
+    ``until`` is the day for an entry that names none, or None.
+    """
+    timestamp = entry.get("timestamp")
+    until = entry.get("until", None if timestamp is not None else until)
     if until is None:
         return None if timestamp is None else parse_timestamp(str(timestamp))
     if timestamp is not None:
@@ -179,7 +210,7 @@ def timestamp_in(entry, window, now):
     return max(0, end - window * 60)
 
 
-def wanted_entries(path, relayers, window, now):
+def wanted_entries(path, relayers, until, window, now):
     """Return key → epoch seconds or None. Raises MalformedError, which names the database and the entry."""
     wanted = {}
     for relayer in relayers:
@@ -187,7 +218,7 @@ def wanted_entries(path, relayers, window, now):
             entry = relayer if isinstance(relayer, dict) else {"address": relayer}
             if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp", "until"}:
                 raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp or until")
-            key, timestamp = key_of(entry["address"]), timestamp_in(entry, window, now)
+            key, timestamp = key_of(entry["address"]), timestamp_in(entry, until, window, now)
             if wanted.setdefault(key, timestamp) != timestamp:
                 raise MalformedError(f"{entry['address']} is named twice with different timestamps")
         except MalformedError as error:
@@ -211,6 +242,24 @@ def repaired(path, lock_timeout, check_mode):
     return None if done is None else dict(damaged_file=done.copy, entries=done.entries)
 
 
+def window_of(server, told):
+    """Return the minutes for which an entry of ``server`` relays: as its sendmail.cf says, else as the role was ``told``."""
+    try:
+        window = window_in((text_file.read(server.sendmail_cf) or b"").decode("utf-8", "surrogateescape"))
+    except RelayError:
+        window = None
+    if window is None:
+        window = told.get("window", role_variables.DEFAULTS["window"])
+    # Where being listed is enough, the nightly expiry ends it.
+    return window or told.get("expire", role_variables.DEFAULTS["expire"])
+
+
+def declared_among(relayers, told):
+    """Return those of ``relayers`` that are declared in the role's permissions, as ``told``."""
+    keys = {key_of(permission["address"]) for permission in told.get("permissions", [])}
+    return [relayer for relayer in relayers if isinstance(relayer, str) and key_of(relayer) in keys]
+
+
 def refresh_seconds(refresh):
     """Return after how many seconds an entry is renewed, or None for never."""
     if refresh in ("never", "always"):
@@ -225,24 +274,31 @@ def main():
     module = module_with_binding(
         argument_spec=dict(
             DATABASE_OPTIONS,
+            **SERVER_OPTIONS,
             relayers=entries,
             permanent=addresses,
             databases=dict(type="list", elements="dict", options=dict(path=path, relayers=entries, permanent=addresses)),
-            window=dict(type="int", default=1440),
+            until=dict(type="str"),
+            window=dict(type="int"),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             purge=dict(type="bool", default=False),
             refresh=dict(type="str", default="never"),
             repair=dict(type="bool", default=False),
         ),
+        mutually_exclusive=[("databases", "virtual_servers")],
         supports_check_mode=True,
     )
     parameters = module.params
     present = parameters["state"] == "present"
     if parameters["purge"] and not present:
         module.fail_json(msg="purge goes with state=present only")
-    databases = parameters["databases"]
-    if databases is None:
-        databases = [{name: parameters[name] for name in ("path", "relayers", "permanent")}]
+    databases, servers = parameters["databases"], servers_meant(module)
+    told = role_variables.last_told().variables if servers is not None else {}
+    wanted_everywhere = {name: parameters[name] for name in ("relayers", "permanent")}
+    if servers is not None:
+        databases = [dict(wanted_everywhere, path=server.relayers_db, server=server) for server in servers]
+    elif databases is None:
+        databases = [dict(wanted_everywhere, path=parameters["path"])]
     elif parameters["relayers"] or parameters["permanent"]:
         module.fail_json(msg="give either relayers or permanent, with path, or databases")
     if not present and any(item["permanent"] for item in databases):
@@ -250,14 +306,19 @@ def main():
     now, diff = int(time.time()), []
 
     def work(item):
-        path = item["path"]
-        wanted = wanted_entries(path, item["relayers"], parameters["window"], now)
+        path, server, window = item["path"], item.get("server"), parameters["window"]
+        result = dict(path=path)
+        if server is not None:
+            window = window_of(server, told) if window is None else window
+            result.update(virtual_server=server.name, window=window)
+        elif window is None:
+            window = role_variables.DEFAULTS["window"]
+        wanted = wanted_entries(path, item["relayers"], parameters["until"], window, now)
         if present:
             permanent = permanent_keys(path, item["permanent"])
             edit = edits.ensure(wanted, now, refresh_after, parameters["purge"], permanent)
         else:
             edit = edits.delete(list(wanted))
-        result = dict(path=path)
         if parameters["repair"]:
             result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
             if module.check_mode and result["repaired"]:
@@ -271,8 +332,11 @@ def main():
     except RelayError as error:
         module.fail_json(msg=f"refresh: {error}")
     results, failures = for_each(databases, work)
-    changed = any(value for result in results for name, value in result.items() if name != "path")
-    finish(module, changed, failures, diff, databases=results)
+    more = {}
+    if servers is not None and not present and not failures:
+        more["declared"] = declared_among(parameters["relayers"], told)
+    changed = any(result.get(name) for result in results for name in ("created", "added", "updated", "removed", "repaired"))
+    finish(module, changed, failures, diff, databases=results, **more)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
   - vsmtp.relay.relayers
+  - vsmtp.relay.relayers.servers
   - vsmtp.relay.attributes
 options:
   path:
@@ -28,9 +29,10 @@ options:
     type: list
     elements: path
   older_than:
-    description: The age in minutes from which on an entry is removed. V(0) removes every entry that is not in the future.
+    description:
+      - The age in minutes from which on an entry is removed. V(0) removes every entry that is not in the future.
+      - By default V(1440), and with O(virtual_servers) the age of the nightly expiry, as the role was told on the host.
     type: int
-    default: 1440
 seealso:
   - module: vsmtp.relay.relayers
   - module: vsmtp.relay.relayers_info
@@ -47,6 +49,10 @@ EXAMPLES = r"""
       - /etc/mail/relayers.db
       - /srv/example.org/etc/relayers.db
     older_than: 0
+
+- name: Do now what cron does at night
+  vsmtp.relay.relayers_expire:
+    virtual_servers: ['*']
 """
 
 RETURN = r"""
@@ -59,54 +65,70 @@ databases:
     path:
       description: The database.
       type: str
+    virtual_server:
+      description: The name of its virtual server. Only with O(virtual_servers).
+      type: str
     expired:
       description: Addresses that are gone, as they were stored.
       type: list
       elements: str
   sample: [{"path": "/etc/mail/relayers.db", "expired": ["198.51.100.99"]}]
+older_than:
+  description: The age in minutes from which on entries were removed.
+  returned: always
+  type: int
+  sample: 1440
 """
 
 import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     DATABASE_OPTIONS,
+    SERVER_OPTIONS,
+    databases_meant,
     diff_of,
     finish,
     for_each,
     module_with_binding,
     names,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, role_variables
 
 
 def main():
     module = module_with_binding(
         argument_spec=dict(
             DATABASE_OPTIONS,
+            **SERVER_OPTIONS,
             paths=dict(type="list", elements="path"),
-            older_than=dict(type="int", default=1440),
+            older_than=dict(type="int"),
         ),
+        mutually_exclusive=[("paths", "virtual_servers")],
         supports_check_mode=True,
     )
     parameters = module.params
-    if parameters["older_than"] < 0:
-        module.fail_json(msg=f"older_than: {parameters['older_than']} minutes: an age is not negative")
+    older_than = parameters["older_than"]
+    if older_than is None:
+        told = role_variables.last_told().variables if parameters["virtual_servers"] else {}
+        older_than = told.get("expire", role_variables.DEFAULTS["expire"])
+    if older_than < 0:
+        module.fail_json(msg=f"older_than: {older_than} minutes: an age is not negative")
     now, diff = int(time.time()), []
 
-    def work(path):
+    def work(item):
+        path = item["path"]
         changes = database.change(
             path,
-            edits.expire(parameters["older_than"], now),
+            edits.expire(older_than, now),
             parameters["lock_timeout"],
             check_only=module.check_mode,
             create=False,
         )
         diff.append(diff_of(path, changes))
-        return dict(path=path, expired=names(changes.removed))
+        return dict(item, expired=names(changes.removed))
 
-    paths = [parameters["path"]] if parameters["paths"] is None else parameters["paths"]
-    results, failures = for_each(paths, work)
-    finish(module, any(result["expired"] for result in results), failures, diff, databases=results)
+    results, failures = for_each(databases_meant(module), work)
+    finish(module, any(result["expired"] for result in results), failures, diff, databases=results, older_than=older_than)
 
 
 if __name__ == "__main__":

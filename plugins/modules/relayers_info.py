@@ -16,6 +16,7 @@ author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
   - vsmtp.relay.relayers
+  - vsmtp.relay.relayers.servers
   - vsmtp.relay.attributes.info
 options:
   path:
@@ -62,6 +63,9 @@ databases:
     path:
       description: The database.
       type: str
+    virtual_server:
+      description: The name of its virtual server. Only with O(virtual_servers).
+      type: str
     exists:
       description: Whether there is such a file.
       type: bool
@@ -104,6 +108,8 @@ import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     DATABASE_OPTIONS,
+    SERVER_OPTIONS,
+    databases_meant,
     finish,
     for_each,
     module_with_binding,
@@ -126,11 +132,13 @@ def main():
     module = module_with_binding(
         argument_spec=dict(
             DATABASE_OPTIONS,
+            **SERVER_OPTIONS,
             paths=dict(type="list", elements="path"),
             older_than=dict(type="int"),
             text=dict(type="bool", default=False),
             verify=dict(type="bool", default=False),
         ),
+        mutually_exclusive=[("paths", "virtual_servers")],
         supports_check_mode=True,
     )
     parameters = module.params
@@ -144,25 +152,24 @@ def main():
         timestamp = timestamp_of(value)
         return limit is None or (timestamp is not None and timestamp <= limit)
 
-    def work(path):
-        soundness = {}
+    def work(item):
+        path, soundness = item["path"], {}
         if parameters["verify"] and os.path.exists(path):
             try:
                 repair.verify(path, parameters["lock_timeout"])
                 soundness = dict(sound=True, fault="")
             except UnreadableError as error:
-                return dict(path=path, exists=True, relayers=[], sound=False, fault=str(error))
+                return dict(item, exists=True, relayers=[], sound=False, fault=str(error))
         with database.read(path, parameters["lock_timeout"]) as snapshot:
             chosen = sorted((key, value) for key, value in snapshot.items() if is_meant(value))
-            result = dict(soundness, path=path, exists=snapshot.exists, relayers=[])
+            result = dict(soundness, **item, exists=snapshot.exists, relayers=[])
         if parameters["text"]:
             result["text"] = "".join(text_of(lines_of(key, value)) for key, value in chosen)
         else:
             result["relayers"] = [relayer_of(key, timestamp_of(value), now) for key, value in chosen]
         return result
 
-    paths = [parameters["path"]] if parameters["paths"] is None else parameters["paths"]
-    results, failures = for_each(paths, work)
+    results, failures = for_each(databases_meant(module), work)
     finish(module, False, failures, databases=results)
 
 

@@ -32,6 +32,10 @@ options:
   json:
     description: The JSON file to write on the controller.
     type: path
+  strict:
+    description: Whether to fail if anything needs attention.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Writes no file in C(check_mode).
@@ -40,8 +44,8 @@ attributes:
     description: A report is not shown as a difference.
     support: none
   idempotent:
-    description: A report tells when it was made.
-    support: none
+    description: Changes no host. A report tells when it was made.
+    support: full
   platform:
     description: The systems on which it works.
     platforms: posix

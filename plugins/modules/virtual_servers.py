@@ -192,6 +192,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
     for_each,
     module_with_binding,
 )
+from ansible_collections.vsmtp.relay.plugins.module_utils._role import PERMISSION, VIRTUAL_SERVER
 from ansible_collections.vsmtp.relay.plugins.module_utils._rulesets import edit_files
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, text_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
@@ -291,7 +292,6 @@ class Host:
 
 
 def main():
-    texts = dict(type="list", elements="str", default=[])
     module = module_with_binding(
         argument_spec=dict(
             lock_timeout=DATABASE_OPTIONS["lock_timeout"],
@@ -299,26 +299,9 @@ def main():
                 type="list",
                 elements="dict",
                 required=True,
-                options=dict(
-                    name=dict(type="str", required=True),
-                    root=dict(type="path", default="/"),
-                    relayers_db=dict(type="path"),
-                    sendmail_cf=dict(type="path"),
-                    addresses=texts,
-                    domains=texts,
-                ),
+                options=VIRTUAL_SERVER,
             ),
-            permissions=dict(
-                type="list",
-                elements="dict",
-                default=[],
-                options=dict(
-                    address=dict(type="str", required=True),
-                    owner=dict(type="str"),
-                    reason=dict(type="str"),
-                    virtual_servers=texts,
-                ),
-            ),
+            permissions=dict(type="list", elements="dict", default=[], options=PERMISSION),
             databases=dict(type="bool", default=False),
             ruleset=dict(
                 type="dict",

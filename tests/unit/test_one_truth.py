@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.vsmtp.relay.plugins.module_utils import _vsmtprelay
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import login, permissions, virtual_servers
+from ansible_collections.vsmtp.relay.plugins.module_utils import _role, _vsmtprelay
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import login, permissions, role_variables, virtual_servers
 
 CHECKOUT = Path(__file__).parents[2]
 ROLE = CHECKOUT / "roles" / "pop_before_smtp"
@@ -42,8 +42,33 @@ def test_the_shared_code_imports_no_ansible():
 
 
 def test_the_role_installs_every_file_of_the_shared_code():
-    variables = load(ROLE / "vars" / "main.yml")
-    assert "/../../plugins/module_utils/_vsmtprelay/*.py" in variables["pop_before_smtp__library_sources"]
+    library = load(ROLE / "vars" / "main.yml")["pop_before_smtp__programs"][0]
+    assert library["path"] == "{{ pop_before_smtp__library }}"
+    assert library["source"] == "{{ role_path }}/../../plugins/module_utils/_vsmtprelay"
+
+
+def test_the_modules_know_the_role_s_variables_their_types_and_their_defaults():
+    options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    prefix, said = role_variables.PREFIX, {"description", "default", "choices", "options"}
+
+    def types(options):
+        """Return the types alone, at every depth."""
+        return {
+            name: {
+                **{key: value for key, value in option.items() if key not in said},
+                "options": types(option.get("options", {})),
+            }
+            for name, option in options.items()
+        }
+
+    assert types({name[len(prefix) :]: option for name, option in options.items()}) == types(_role.SPECIFICATION)
+    defaults = {name[len(prefix) :]: value for name, value in load(ROLE / "defaults" / "main.yml").items()}
+    assert {**defaults, "virtual_servers": None} == role_variables.DEFAULTS
+
+
+def test_the_role_hands_all_its_variables_to_the_preflight():
+    wishes = load(ROLE / "vars" / "main.yml")["pop_before_smtp__wishes"]
+    assert wishes == {name: f"{{{{ pop_before_smtp_{name} }}}}" for name in role_variables.DEFAULTS}
 
 
 def test_the_role_has_logins_reported_where_the_recorder_takes_them():

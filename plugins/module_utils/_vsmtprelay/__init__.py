@@ -14,4 +14,4 @@ longer to import than all its work.
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

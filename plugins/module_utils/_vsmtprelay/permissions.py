@@ -25,6 +25,16 @@ def permanent_keys(permissions: Iterable[Mapping[str, Any]], servers: VirtualSer
     Each permission has an ``address``, and optionally the names of the ``virtual_servers`` that it is for, else it is for all;
     ``owner`` and ``reason`` are for people. Raises MalformedError for whatever does not fit: one message that tells it all.
     """
+    keys, faults = read_permissions(permissions, servers)
+    if faults:
+        raise MalformedError("; ".join(faults))
+    return keys
+
+
+def read_permissions(
+    permissions: Iterable[Mapping[str, Any]], servers: VirtualServers
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the keys by the name of each server, as permanent_keys() does, and a line for each that does not fit."""
     keys: dict[str, set[str]] = {server.name: set() for server in servers.servers}
     faults = []
     for permission in permissions:
@@ -34,9 +44,7 @@ def permanent_keys(permissions: Iterable[Mapping[str, Any]], servers: VirtualSer
                 keys[name].add(key)
         except MalformedError as error:
             faults.append(f"permission for {permission.get('address')!r}: {error}")
-    if faults:
-        raise MalformedError("; ".join(faults))
-    return {name: sorted(found) for name, found in keys.items()}
+    return {name: sorted(found) for name, found in keys.items()}, faults
 
 
 def _read(permission: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -65,10 +65,12 @@ R<$-> NUMBER	$@ RELAY
 R$*	$@ NO
 """
 
-RECENT = """\
+# What stands before the window in seconds.
+AGE = "$(vsmtprelay_arith - $@ $2 $@ "
+RECENT = f"""\
 R<$-> NUMBER	$: <$1> now $(vsmtprelay_clock +%s $: BAD $)
 R<$-> now $-	$: <$1> $2 $(vsmtprelay_number $2 $: BAD $)
-R<$-> $- NUMBER	$: <$1> limit $(vsmtprelay_arith - $@ $2 $@ {seconds} $: BAD $)
+R<$-> $- NUMBER	$: <$1> limit {AGE}{{seconds}} $: BAD $)
 R<$-> limit BAD	$@ NO
 R<$-> limit $-	$: limit $(vsmtprelay_arith l $@ $2 $@ $1 $: BAD $)
 Rlimit TRUE	$@ RELAY
@@ -182,6 +184,14 @@ class Ruleset:
             relayers_db=self.relayers_db,
             seconds=self.window * 60,
         )
+
+
+def window_of(text: str) -> int | None:
+    """Return the window in minutes of the ruleset in ``text``: 0 if being listed is enough, None if there is no ruleset."""
+    if "SVsmtprelay\n" not in text.replace("\r\n", "\n"):
+        return None
+    _before, found, after = text.partition(AGE)
+    return int(after.split(None, 1)[0]) // 60 if found else 0
 
 
 def first_map(relayers_db: str) -> str:

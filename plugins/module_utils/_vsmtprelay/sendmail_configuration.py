@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from .check_rcpt import Place, places
 from .errors import MalformedError
-from .ruleset import HOOKS, first_map
+from .ruleset import HOOKS, first_map, window_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,12 @@ def has_ruleset_for(text: str, relayers_db: str) -> bool:
     """Tell whether the ruleset is in ``text``, that of a sendmail.cf, and looks into ``relayers_db``."""
     begins, ends = _line_starts(text, BEGIN), _line_starts(text, END)
     return len(begins) == len(ends) == 1 and first_map(relayers_db) in text[begins[0] : ends[0]].replace("\r\n", "\n")
+
+
+def window_in(text: str) -> int | None:
+    """Return the window in minutes of the ruleset in ``text``, that of a sendmail.cf, as window_of() does."""
+    begins, ends = _line_starts(text, BEGIN), _line_starts(text, END)
+    return window_of(text[begins[0] : ends[0]]) if len(begins) == len(ends) == 1 else None
 
 
 class _Block:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TABLE = "/etc/vsmtprelay/virtual_servers"
 FIELDS = ("name", "root", "relayers_db", "sendmail_cf", "addresses", "domains")
 HEADER = "# The virtual servers of this host. Written by the role vsmtp.relay.pop_before_smtp; changes are lost.\n"
+# In the place of names: all virtual servers of a host. No server can be called that.
+EVERY_SERVER = "*"
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
@@ -45,10 +47,7 @@ class VirtualServer:
         domains: Sequence[str] = (),
     ) -> None:
         """Fill in the paths that are not given. Raises MalformedError, which names the server and the field."""
-        if not name or not NAME_CHARACTERS.issuperset(name) or name[0] in "._-":
-            raise MalformedError(
-                f"virtual server {name!r}: a name consists of a-z, 0-9, '.', '_' and '-' and begins with a letter or digit"
-            )
+        check_name(name)
         self.name = name
         self.root = _path(name, "root", root)
         etc = "/etc/mail" if self.root == "/" else f"{self.root}/etc"
@@ -99,12 +98,7 @@ class VirtualServers:
 
         Raises MalformedError for missing names, unknown fields and values that do not fit: one message that tells them all.
         """
-        servers, faults = [], []
-        for item in items:
-            try:
-                servers.append(_server_of(item))
-            except MalformedError as error:
-                faults.append(str(error))
+        servers, faults = read_list(items)
         if faults:
             raise MalformedError("; ".join(faults))
         return cls(servers)
@@ -155,6 +149,13 @@ class VirtualServers:
             return self._by_address[local_address]
         return self._by_domain.get(domain.lower(), self.default)
 
+    def chosen(self, names: Sequence[str]) -> list[VirtualServer]:
+        """Return those of the servers that ``names`` name, in the host's order; all of them where EVERY_SERVER is among them.
+
+        A name that no server of this host has is passed over: another host may have it.
+        """
+        return [server for server in self.servers if EVERY_SERVER in names or server.name in names]
+
     def _index(self, what: str, values_of: Any) -> dict[str | None, VirtualServer]:
         index: dict[str | None, VirtualServer] = {}
         for server in self.servers:
@@ -165,6 +166,25 @@ class VirtualServers:
                     )
                 index[value] = server
         return index
+
+
+def read_list(items: Iterable[Mapping[str, Any]]) -> tuple[list[VirtualServer], list[str]]:
+    """Return the servers of the role's variable, each by itself, and a line for each item that does not fit."""
+    servers, faults = [], []
+    for item in items:
+        try:
+            servers.append(_server_of(item))
+        except MalformedError as error:
+            faults.append(str(error))
+    return servers, faults
+
+
+def check_name(name: str) -> None:
+    """Raise MalformedError unless ``name`` can be that of a virtual server."""
+    if not name or not NAME_CHARACTERS.issuperset(name) or name[0] in "._-":
+        raise MalformedError(
+            f"virtual server {name!r}: a name consists of a-z, 0-9, '.', '_' and '-' and begins with a letter or digit"
+        )
 
 
 def read_table(path: str) -> list[VirtualServer]:
@@ -220,6 +240,8 @@ def _server_of(item: Mapping[str, Any]) -> VirtualServer:
 def _path(name: str, field: str, text: str) -> str:
     if not text.startswith("/") or not text.isprintable():
         raise MalformedError(f"virtual server {name!r}: {field}: {text!r} is not an absolute path of printable characters")
+    if ".." in text.split("/"):
+        raise MalformedError(f"virtual server {name!r}: {field}: {text!r} has '..' in it: write where it leads to")
     # normpath() keeps two leading slashes, as POSIX allows.
     return os.path.normpath("/" + text.lstrip("/"))
 

@@ -56,15 +56,18 @@ def test_host_files_removes_files_and_directories(check_then_run, tmp_path):
 
 
 @needs_root
-def test_host_files_removes_what_an_exact_directory_has_too_much_and_leaves_directories(check_then_run, tmp_path):
+def test_host_files_removes_what_an_exact_directory_has_too_much_and_directories_that_are_empty_then(check_then_run, tmp_path):
     for name in ("kept", "old"):
         (tmp_path / name).write_text("")
-    (tmp_path / "cache").mkdir()
+    for name in ("__pycache__", "emptied/below"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "emptied" / "below" / "old").write_text("")
+    (tmp_path / "__pycache__" / "kept.pyc").write_text("")
     path = str(tmp_path / "kept")
     files = [{"path": path, "content": "x\n"}, {"path": str(tmp_path / "gone"), "state": "absent"}]
     result = check_then_run("host_files", files=files, exact_directories=[str(tmp_path)])
-    assert result["changed_files"] == [path, str(tmp_path / "old")]
-    assert sorted(os.listdir(tmp_path)) == ["cache", "kept"]
+    assert result["changed_files"] == [path, str(tmp_path / "emptied/below/old"), str(tmp_path / "old")]
+    assert sorted(os.listdir(tmp_path)) == ["__pycache__", "kept"]
 
 
 @pytest.mark.parametrize("bad", [{}, {"content": "x", "owner": "nobody at all"}, {"content": "x", "mode": "u=rw"}])

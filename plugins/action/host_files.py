@@ -1,0 +1,78 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action of host_files: sends what its files take from the controller, in one archive, and only where something differs.
+
+Where nothing does, that is one turn of the connection, with a digest for each file. People read arguments and differences, so
+what the files have is in neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Install files."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Run the module, and once more with the archive if it asks for that."""
+        result = super().run(tmp, task_vars)
+        arguments, contents = dict(self._task.args), {}
+        files = arguments.get("files")
+        if isinstance(files, list):
+            arguments["files"] = [each for item in files for each in self._described(item, contents)]
+        done = self._execute_module(module_args=arguments, task_vars=task_vars)
+        wanted = done.pop("wanted", [])
+        if wanted:
+            arguments["bundle"] = self._sent({digest: contents[digest] for digest in wanted})
+            done = self._execute_module(module_args=arguments, task_vars=task_vars)
+        return {**result, **done}
+
+    def _described(self, item, contents):
+        """Yield a file as the module takes it: with the digest of its source, whose content goes into ``contents``."""
+        if not isinstance(item, dict) or not item.get("source"):
+            yield item
+            return
+        item = dict(item)
+        try:
+            found = self._find_needle("files", item.pop("source"))
+            for path in _python_files_below(found) if os.path.isdir(found) else [found]:
+                with open(path, "rb") as file:
+                    content = file.read()
+                digest = hashlib.sha256(content).hexdigest()
+                contents[digest] = content
+                below = os.path.relpath(path, found)
+                yield {**item, "digest": digest, "path": item["path"] if below == "." else os.path.join(item["path"], below)}
+        except (OSError, AnsibleError) as error:
+            raise AnsibleActionFail(f"{item.get('path')}: its source cannot be read: {error}") from None
+
+    def _sent(self, contents):
+        """Put an archive of ``contents`` on the target; return its path there."""
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        directory = self._connection._shell.tmpdir
+        remote = self._connection._shell.join_path(directory, "files.zip")
+        with tempfile.NamedTemporaryFile(prefix="vsmtp-relay-") as local:
+            with zipfile.ZipFile(local, "w", zipfile.ZIP_DEFLATED) as archive:
+                for digest, content in sorted(contents.items()):
+                    archive.writestr(zipfile.ZipInfo(digest), content, zipfile.ZIP_DEFLATED)
+            local.flush()
+            self._transfer_file(local.name, remote)
+        self._fixup_perms2((directory, remote))
+        return remote
+
+
+def _python_files_below(directory):
+    for top, directories, names in os.walk(directory):
+        directories[:] = sorted(name for name in directories if name != "__pycache__")
+        yield from (os.path.join(top, name) for name in sorted(names) if name.endswith(".py"))

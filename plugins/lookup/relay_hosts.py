@@ -1,0 +1,134 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: relay_hosts
+short_description: The hosts of a playbook of this collection, once its variables make sense
+version_added: 0.2.0
+description:
+  - Returns the pattern of hosts that C(pop_before_smtp_hosts) gives, or V(all).
+  - Fails if a variable of the playbook is missing or does not fit, or if a pattern or C(--limit) matches no host.
+  - The playbooks of this collection use it for their C(hosts). What fails there ends the run before anything is done on any host, on every
+    strategy, and is told once.
+author:
+  - The vsmtp.relay authors (@vsmtp)
+options:
+  _terms:
+    description: The name of the playbook.
+    required: true
+  names_seen:
+    description:
+      - The name of a registered variable of the hosts, which tells which of C(relay_virtual_servers) each has.
+      - One that no host has makes the lookup fail.
+    type: str
+  only_if_named:
+    description: Whether to return a pattern that matches no host unless C(relay_virtual_servers) is given.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Look who is meant
+  hosts: "{{ lookup('vsmtp.relay.relay_hosts', 'site') }}"
+  gather_facts: false
+  tasks: []
+"""
+
+RETURN = r"""
+_raw:
+  description: The pattern.
+  type: list
+  elements: str
+"""
+
+from ansible import context
+from ansible.errors import AnsibleError, AnsibleLookupError, AnsibleUndefinedVariable
+from ansible.inventory.manager import InventoryManager, split_host_pattern
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.playbook_variables import PLAYBOOKS, check, check_names, listed
+
+NO_HOST = "all:!all"
+# With these the command does nothing to any host.
+LISTING = ("syntax", "listhosts", "listtasks", "listtags")
+
+
+class LookupModule(LookupBase):
+    """The hosts of a playbook."""
+
+    def run(self, terms, variables=None, **kwargs):
+        """Return the pattern in a list. Raises AnsibleLookupError."""
+        self.set_options(var_options=variables, direct=kwargs)
+        playbook, variables = terms[0], variables or {}
+        pattern = self._templar.template(variables.get("pop_before_smtp_hosts", "all"))
+        pattern = ",".join(pattern) if isinstance(pattern, list) else str(pattern)
+        if any(context.CLIARGS.get(option) for option in LISTING):
+            return [pattern]
+        try:
+            check_names(playbook, variables)
+            for name in PLAYBOOKS[playbook][0]:
+                self._check(name, variables)
+            self._check_hosts(pattern, variables)
+            if self.get_option("names_seen"):
+                self._check_seen(variables)
+        except MalformedError as error:
+            raise AnsibleLookupError(str(error)) from None
+        if self.get_option("only_if_named") and "relay_virtual_servers" not in variables:
+            return [NO_HOST]
+        return [pattern]
+
+    def _check(self, name, variables):
+        if name not in variables:
+            return
+        try:
+            value = self._templar.template(variables[name])
+        except AnsibleUndefinedVariable:
+            return  # it differs from host to host
+        check(name, value)
+
+    def _check_hosts(self, pattern, variables):
+        """Raise MalformedError if a part of the pattern, or of --limit, matches no host, or both together do not."""
+        inventory = InventoryManager(self._loader, parse=False)
+        for group, hosts in variables.get("groups", {}).items():
+            inventory.add_group(group)
+            for host in hosts:
+                inventory.add_host(host, group=group)
+        limit = variables.get("ansible_limit")
+        _check_parts(inventory, pattern, "pop_before_smtp_hosts" if "pop_before_smtp_hosts" in variables else "the inventory")
+        if limit:
+            parts = split_host_pattern(limit)
+            # ansible-pull names the host that it runs on in all ways that it knows.
+            if not {"localhost", "127.0.0.1"}.issubset(parts):
+                _check_parts(inventory, limit, "--limit")
+            inventory.subset(limit)
+            if not inventory.get_hosts(pattern):
+                raise MalformedError(f"no host is left of {pattern!r} with --limit {limit!r}")
+
+    def _check_seen(self, variables):
+        """Raise MalformedError if a virtual server that is named is on none of the hosts that were asked."""
+        if "relay_virtual_servers" not in variables:
+            return
+        known = set()
+        for host in variables["groups"]["all"]:
+            seen = variables["hostvars"][host].get(self.get_option("names_seen"), {})
+            known.update(server["name"] for server in seen.get("virtual_servers", []))
+        unknown = [name for name in listed(self._templar.template(variables["relay_virtual_servers"])) if name not in known]
+        if unknown:
+            raise MalformedError(f"relay_virtual_servers: no host here has a virtual server called {' or '.join(unknown)}")
+
+
+def _check_parts(inventory, pattern, source):
+    for part in split_host_pattern(pattern):
+        # What is taken away may be nothing; a file of names is read by Ansible itself.
+        if part.startswith(("!", "@")):
+            continue
+        try:
+            found = inventory.get_hosts(part.lstrip("&"))
+        except AnsibleError as error:
+            raise MalformedError(f"{source}: {part!r}: {error}") from None
+        if not found:
+            raise MalformedError(f"{source}: {part!r} matches no host")

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a playbook did on a host, in one line. Each function takes what the modules returned, and says what it is about."""
+
+from __future__ import annotations
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+# So many things are named one by one.
+MOST_NAMED = 6
+NOWHERE = "none of the virtual servers that were named is here"
+
+
+def of_permit(done: Mapping[str, Any], addresses: Sequence[str], until: str = "") -> str:
+    """Return what the module relayers did to let ``addresses`` relay; ``until`` is a day, or empty."""
+    databases = done["databases"]
+    if not databases:
+        return NOWHERE
+    changed = [database for database in databases if database.get("added") or database.get("updated")]
+    if until:
+        end = f"to the end of {until} (UTC)"
+    else:
+        end = f"for {_some(_unique(str(database['window']) for database in databases))} minutes"
+    where = _some([database["virtual_server"] for database in databases])
+    return f"{_some(addresses)} may relay through {where} {end}" + ("" if changed else ", as before")
+
+
+def of_revoke(done: Mapping[str, Any], addresses: Sequence[str]) -> str:
+    """Return what the module relayers did to take ``addresses`` off, and which of them were not listed."""
+    databases = done["databases"]
+    if not databases:
+        return NOWHERE
+    words = []
+    for address in addresses:
+        where = [database["virtual_server"] for database in databases if key_of(address) in database["removed"]]
+        if where:
+            words.append(f"{address} is off {_some(where)}")
+        else:
+            words.append(f"{address} was not listed in {_some([database['virtual_server'] for database in databases])}")
+    declared = done.get("declared", [])
+    if declared:
+        words.append(
+            f"{_some(declared)} {'is' if len(declared) == 1 else 'are'} declared in pop_before_smtp_permissions: "
+            "take it out there, or the next run of vsmtp.relay.site lets it relay again"
+        )
+    return "; ".join(words)
+
+
+def of_expire(done: Mapping[str, Any]) -> str:
+    """Return what the module relayers_expire did."""
+    databases = done["databases"]
+    if not databases:
+        return NOWHERE
+    expired = {database["virtual_server"]: len(database["expired"]) for database in databases if database["expired"]}
+    age = f"{done['older_than']} minutes or older" if done["older_than"] else "of any age"
+    if not expired:
+        return f"no entry was {age}"
+    return f"{_count(sum(expired.values()), 'entry', 'entries')} {age} expired in {_some(list(expired))}"
+
+
+def of_restore(done: Mapping[str, Any]) -> str:
+    """Return what the module relayers_restore did."""
+    changes = {name: sum(len(database[name]) for database in done["databases"]) for name in ("added", "updated", "removed")}
+    words = [f"{_count(number, 'entry', 'entries')} {name}" for name, number in changes.items() if number]
+    return f"{', '.join(words) or 'every entry was there'} in {_count(len(done['databases']), 'database', 'databases')}"
+
+
+def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], pam: Mapping[str, Any]) -> str:
+    """Return what the role did, of what its tasks registered; those that were skipped return nothing of it."""
+    words = []
+    if host.get("missing_packages"):
+        words.append(f"packages {_some(host['missing_packages'])}")
+    if installed.get("changed_files"):
+        words.append(_count(len(installed["changed_files"]), "file", "files"))
+    if servers.get("table_changed"):
+        words.append("the table of virtual servers")
+    for name, kind in (("databases", "database"), ("files", "ruleset in")):
+        if servers.get(name):
+            words.append(f"{kind} {_some(servers[name])}" if kind != "database" else f"database {_some(servers[name])}")
+    if servers.get("reloaded"):
+        words.append(f"sendmail reread {_some(servers['reloaded'])}")
+    words += installed.get("actions", [])
+    changed_pam = [result["item"] for result in pam.get("results", []) if result.get("changed")]
+    if changed_pam:
+        words.append(f"PAM's {_some(changed_pam)}")
+    kept = [f"pop_before_smtp_{name}" for name in host.get("kept", [])]
+    note = f" ({_some(kept)} as a play told the role before)" if kept else ""
+    return (", ".join(words) or "nothing to do") + note
+
+
+def of_removal(
+    recorder: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], packages: Mapping[str, Any]
+) -> str:
+    """Return what the role took away, of what its tasks registered."""
+    words = list(recorder.get("actions", []))
+    if servers.get("files"):
+        words.append(f"ruleset out of {_some(servers['files'])}")
+    if servers.get("reloaded"):
+        words.append(f"sendmail reread {_some(servers['reloaded'])}")
+    if servers.get("databases"):
+        words.append(f"database {_some(servers['databases'])} removed")
+    files = [*recorder.get("changed_files", []), *installed.get("changed_files", [])]
+    if files:
+        words.append(f"{_count(len(files), 'file', 'files')} removed")
+    if packages.get("packages"):
+        words.append(f"packages {_some(packages['packages'])} removed")
+    return ", ".join(words) or "nothing to take away"
+
+
+def _some(things: Sequence[str]) -> str:
+    named = ", ".join(things[:MOST_NAMED])
+    return named if len(things) <= MOST_NAMED else f"{named} and {len(things) - MOST_NAMED} more"
+
+
+def _unique(things: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(things))
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
