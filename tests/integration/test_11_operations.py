@@ -13,7 +13,7 @@ HOST = "mailhost"
 
 
 def test_permit_and_revoke_open_and_close_the_relay_for_an_address(lab, closed_relay, reader):
-    address = f"address={reader.address4}"
+    address = f"relay_address={reader.address4}"
     assert play(lab, "vsmtp.relay.permit", "-e", address).counts[HOST]["changed"] == 1
     assert rcpt(reader, closed_relay.address4)[0] == 250
     assert play(lab, "vsmtp.relay.revoke", "-e", address).counts[HOST]["changed"] == 1
@@ -22,7 +22,7 @@ def test_permit_and_revoke_open_and_close_the_relay_for_an_address(lab, closed_r
 
 
 def test_permit_until_a_day_ends_with_that_day(lab, closed_relay, reader):
-    words = ["-e", f"address={reader.address4}", "-e", "until=2099-12-31"]
+    words = ["-e", f"relay_address={reader.address4}", "-e", "relay_until=2099-12-31"]
     assert play(lab, "vsmtp.relay.permit", *words).counts[HOST]["changed"] == 1
     # 2099-12-31 23:59:59 UTC, less the window of 1440 minutes that follows every timestamp.
     assert f"{reader.address4} {4102444799 - 86400}\n" in closed_relay.run(["vsmtprelay", "dump"]).stdout
@@ -33,7 +33,7 @@ def test_permit_until_a_day_ends_with_that_day(lab, closed_relay, reader):
 def test_without_an_address_they_say_what_is_missing(lab, closed_relay, playbook):
     run = play(lab, playbook)
     assert run.status != 0
-    assert "-e address=198.51.100.7" in run.output
+    assert "-e relay_address=198.51.100.7" in run.output
 
 
 def test_expire_and_status_work_on_every_virtual_server(lab, closed_relay):

@@ -75,49 +75,52 @@ def test_the_next_run_completes_it_once_the_program_starts(lab, failed, mail_hos
     assert play(lab, "vsmtp.relay.site").status == 0
 
 
-class TestFirstInstallation:
-    """Something else has the recorder's port on a host that the role comes to."""
+@pytest.fixture(scope="module")
+def bare_host(lab, mail_host):
+    """A host that the role comes to; it was there before, and is there again afterwards."""
+    run = play(lab, "vsmtp.relay.remove")
+    assert run.status == 0, run.output
+    yield mail_host
+    assert play(lab, "vsmtp.relay.site").status == 0
 
-    @pytest.fixture(scope="class")
-    def bare_host(self, lab, mail_host):
-        run = play(lab, "vsmtp.relay.remove")
-        assert run.status == 0, run.output
-        yield mail_host
-        assert play(lab, "vsmtp.relay.site").status == 0
 
-    @pytest.fixture(scope="class")
-    def refused(self, lab, bare_host):
-        occupied = "[Socket]\nListenStream=127.0.0.1:785\nAccept=yes\n"
-        for name, text in {"other.socket": occupied, "other@.service": "[Service]\nExecStart=/bin/true\n"}.items():
-            bare_host.write(f"/run/systemd/system/{name}", text)
-        bare_host.run(["systemctl", "daemon-reload"])
-        bare_host.run(["systemctl", "start", "other.socket"])
-        run = play(lab, "vsmtp.relay.site")
-        bare_host.run(["systemctl", "stop", "other.socket"])
-        bare_host.run(["rm", "/run/systemd/system/other.socket", "/run/systemd/system/other@.service"])
-        bare_host.run(["systemctl", "daemon-reload"])
-        return run
+@pytest.fixture(scope="module")
+def refused(lab, bare_host):
+    """The run of the role while something else has the recorder's port."""
+    occupied = "[Socket]\nListenStream=127.0.0.1:785\nAccept=yes\n"
+    for name, text in {"other.socket": occupied, "other@.service": "[Service]\nExecStart=/bin/true\n"}.items():
+        bare_host.write(f"/run/systemd/system/{name}", text)
+    bare_host.run(["systemctl", "daemon-reload"])
+    bare_host.run(["systemctl", "start", "other.socket"])
+    run = play(lab, "vsmtp.relay.site")
+    bare_host.run(["systemctl", "stop", "other.socket"])
+    bare_host.run(["rm", "/run/systemd/system/other.socket", "/run/systemd/system/other@.service"])
+    bare_host.run(["systemctl", "daemon-reload"])
+    return run
 
-    def test_the_run_fails_and_says_why(self, refused):
-        assert refused.status != 0
-        assert "vsmtprelay-recorder.socket does not come up" in refused.output
-        assert "Address already in use" in refused.output
 
-    def test_nothing_of_the_recorder_is_left_and_dovecot_was_not_told(self, refused, bare_host, reader):
-        for path in (
-            "/etc/systemd/system/vsmtprelay-recorder.socket",
-            "/etc/systemd/system/vsmtprelay-recorder.service",
-            "/etc/systemd/system/multi-user.target.wants/vsmtprelay-recorder.service",
-            "/etc/systemd/system/sockets.target.wants/vsmtprelay-recorder.socket",
-            "/etc/dovecot/conf.d/95-vsmtprelay.conf",
-            "/etc/vsmtprelay/recorder-key.conf",
-            "/etc/cron.d/vsmtprelay",
-        ):
-            assert bare_host.run(["test", "-e", path], check=False).returncode != 0, path
-        assert log_in(reader, bare_host.address4)
+def test_a_first_run_fails_where_something_else_has_the_port_and_says_so(refused):
+    assert refused.status != 0
+    assert "vsmtprelay-recorder.socket does not come up" in refused.output
+    assert "Address already in use" in refused.output
 
-    def test_the_next_run_completes_it(self, lab, refused, bare_host, reader):
-        run = play(lab, "vsmtp.relay.site")
-        assert run.status == 0, run.output
-        assert log_in(reader, bare_host.address4)
-        assert rcpt(reader, bare_host.address4)[0] == 250
+
+def test_nothing_of_the_recorder_is_left_and_dovecot_was_not_told(refused, bare_host, reader):
+    for path in (
+        "/etc/systemd/system/vsmtprelay-recorder.socket",
+        "/etc/systemd/system/vsmtprelay-recorder.service",
+        "/etc/systemd/system/multi-user.target.wants/vsmtprelay-recorder.service",
+        "/etc/systemd/system/sockets.target.wants/vsmtprelay-recorder.socket",
+        "/etc/dovecot/conf.d/95-vsmtprelay.conf",
+        "/etc/vsmtprelay/recorder-key.conf",
+        "/etc/cron.d/vsmtprelay",
+    ):
+        assert bare_host.run(["test", "-e", path], check=False).returncode != 0, path
+    assert log_in(reader, bare_host.address4)
+
+
+def test_the_next_run_completes_it_once_the_port_is_free(lab, refused, bare_host, reader):
+    run = play(lab, "vsmtp.relay.site")
+    assert run.status == 0, run.output
+    assert log_in(reader, bare_host.address4)
+    assert rcpt(reader, bare_host.address4)[0] == 250
