@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role in a play of one's own: what it was told there counts for the playbooks of the collection, which do not know that play."""
+"""The role in a play of one's own: what it was told there counts for the playbooks of the collection as well."""
 
 from __future__ import annotations
 
