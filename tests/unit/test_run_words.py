@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One line for what was done on a host."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vsmtp.relay.plugins.plugin_utils import run_words
+
+
+def database(name="main", window=1440, **changes):
+    changes = {"added": [], "updated": [], "removed": [], **changes}
+    return {"virtual_server": name, "path": f"/srv/{name}/etc/relayers.db", "window": window, **changes}
+
+
+def done(*databases, **more):
+    return {"databases": list(databases), **more}
+
+
+NOWHERE = "none of the virtual servers that were named is here"
+PERMITTED = [
+    (done(database(added=["10.0.0.1"])), ["10.0.0.1"], "", "10.0.0.1 may relay through main for 1440 minutes"),
+    (done(database()), ["10.0.0.1"], "", "10.0.0.1 may relay through main for 1440 minutes, as before"),
+    (
+        done(database("a", 60, updated=["x"]), database("b", 30)),
+        ["10.0.0.1", "::1"],
+        "",
+        "10.0.0.1, ::1 may relay through a, b for 60, 30 minutes",
+    ),
+    (done(database(added=["x"])), ["10.0.0.1"], "2099-12-31", "10.0.0.1 may relay through main to the end of 2099-12-31 (UTC)"),
+    (done(), ["10.0.0.1"], "", NOWHERE),
+]
+REVOKED = [
+    (done(database(removed=["10.0.0.1"])), ["10.0.0.1"], "10.0.0.1 is off main"),
+    (
+        done(database("a", removed=["ipv6:0:0:0:0:0:0:0:1"]), database("b")),
+        ["::1", "10.0.0.1"],
+        "::1 is off a; 10.0.0.1 was not listed in a, b",
+    ),
+    (done(database(), declared=["10.0.0.1"]), ["10.0.0.1"], "10.0.0.1 was not listed in main; 10.0.0.1 is declared in"),
+    (done(), ["10.0.0.1"], NOWHERE),
+]
+EXPIRED = [
+    ({"databases": [{"virtual_server": "a", "expired": ["x"]}], "older_than": 60}, "1 entry 60 minutes or older expired in a"),
+    ({"databases": [{"virtual_server": "a", "expired": ["x", "y"]}], "older_than": 0}, "2 entries of any age expired in a"),
+    ({"databases": [{"virtual_server": "a", "expired": []}], "older_than": 60}, "no entry was 60 minutes or older"),
+    ({"databases": [], "older_than": 60}, NOWHERE),
+]
+
+
+@pytest.mark.parametrize(("result", "addresses", "until", "line"), PERMITTED)
+def test_permit_says_through_what_and_for_how_long(result, addresses, until, line):
+    assert run_words.of_permit(result, addresses, until) == line
+
+
+@pytest.mark.parametrize(("result", "addresses", "line"), REVOKED)
+def test_revoke_says_what_was_listed_and_what_was_not(result, addresses, line):
+    assert run_words.of_revoke(result, addresses).startswith(line)
+
+
+@pytest.mark.parametrize(("result", "line"), EXPIRED)
+def test_expire_says_how_many(result, line):
+    assert run_words.of_expire(result) == line
+
+
+def test_restore_says_how_many():
+    restored = done(database(added=["x", "y"], removed=["z"]), database())
+    assert run_words.of_restore(restored) == "2 entries added, 1 entry removed in 2 databases"
+    assert run_words.of_restore(done(database())) == "every entry was there in 1 database"
+
+
+def test_the_role_says_all_that_it_did_or_that_there_was_nothing_to_do():
+    assert run_words.of_role({}, {}, {}, {}) == "nothing to do"
+    assert (
+        run_words.of_role({"kept": ["window"]}, {}, {}, {})
+        == "nothing to do (pop_before_smtp_window as a play told the role before)"
+    )
+    line = run_words.of_role(
+        {"missing_packages": ["cron"]},
+        {"table_changed": True, "databases": ["/d"], "files": ["/c"] * 8, "reloaded": ["/c"]},
+        {"changed_files": ["/x", "/y"], "actions": ["restart u"]},
+        {"results": [{"item": "/etc/pam.d/pop3", "changed": True}, {"item": "/etc/pam.d/imap", "changed": False}]},
+    )
+    assert line == (
+        "packages cron, 2 files, the table of virtual servers, database /d, ruleset in /c, /c, /c, /c, /c, /c and 2 more, "
+        "sendmail reread /c, restart u, PAM's /etc/pam.d/pop3"
+    )
+
+
+def test_the_removal_says_what_went():
+    assert run_words.of_removal({}, {}, {}, {}) == "nothing to take away"
+    line = run_words.of_removal({"actions": ["stop u"], "changed_files": ["/x"]}, {"files": ["/c"]}, {}, {"packages": ["p"]})
+    assert line == "stop u, ruleset out of /c, 1 file removed, packages p removed"
