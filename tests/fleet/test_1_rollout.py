@@ -51,5 +51,5 @@ def test_every_host_relays_for_who_logged_in_and_for_nobody_else(fleet, reader, 
     for guest in fleet.hosts.values():
         log_in(reader, guest.address4)
     assert relays() == set(fleet.hosts)
-    assert fleet.play("revoke", "-e", f"address={reader.address4}").status == 0
+    assert fleet.play("revoke", "-e", f"relay_address={reader.address4}").status == 0
     assert relays() == set()

@@ -13,7 +13,7 @@ class Status:
     """One run of status, with what it wrote."""
 
     def __init__(self, fleet, directory, *options):
-        words = ("-e", f"json={directory}/fleet.json", "-e", f"report={directory}/fleet.html", *options)
+        words = ("-e", f"relay_json={directory}/fleet.json", "-e", f"relay_report={directory}/fleet.html", *options)
         self.run = fleet.play("status", *words)
         assert self.run.status == 0, self.run.output
         self.hosts = {host["host"]: host for host in json.loads((directory / "fleet.json").read_text())["hosts"]}
