@@ -18,6 +18,7 @@ author:
 options:
   _terms:
     description: The name of the playbook.
+    type: str
     required: true
   names_seen:
     description:
@@ -31,10 +32,9 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look who is meant
-  hosts: "{{ lookup('vsmtp.relay.relay_hosts', 'site') }}"
-  gather_facts: false
-  tasks: []
+- name: Show which hosts the playbook vsmtp.relay.site would work on
+  ansible.builtin.debug:
+    msg: "{{ lookup('vsmtp.relay.relay_hosts', 'site') }}"
 """
 
 RETURN = r"""

@@ -38,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A module or filter with the three parts of its documentation, as YAML means them."""
+    """A module, filter or lookup with the three parts of its documentation, as YAML means them."""
 
     kind: str
     name: str
@@ -88,8 +88,8 @@ def all_blocks() -> list[Block]:
 
 
 def plugins() -> list[Plugin]:
-    """Return all modules and filters of the collection."""
-    files = sorted(file for kind in ("modules", "filter") for file in (CHECKOUT / "plugins" / kind).glob("[!_]*.py"))
+    """Return all modules, filters and lookups of the collection."""
+    files = sorted(file for kind in ("modules", "filter", "lookup") for file in (CHECKOUT / "plugins" / kind).glob("[!_]*.py"))
     return [_plugin(file) for file in files]
 
 

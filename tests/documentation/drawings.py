@@ -38,7 +38,7 @@ ROOMS_HEAD = """digraph "Rooms of the code" {
   edge [arrowhead=vee]
 """
 # What is no Python: the role calls the modules, and copies the others to the hosts.
-CALLS = [("playbooks", "role"), ("playbooks", "Ansible"), ("playbooks", "report"), ("role", "Ansible")]
+CALLS = [("playbooks", "role"), ("playbooks", "Ansible"), ("playbooks", "controller"), ("role", "Ansible")]
 COPIES = [("role", "command"), ("role", "recorder")]
 
 

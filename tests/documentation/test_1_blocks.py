@@ -22,7 +22,7 @@ def block(language, *lines):
 WRONG = [
     (rules.console, block("console", "$ false")),
     (rules.console, block("console", "root@mail2:~# hostname", "mail1")),
-    (rules.console, block("console", "$ ansible-playbook -i inventory vsmtp.relay.permit -e address=mail.example.org")),
+    (rules.console, block("console", "$ ansible-playbook -i inventory vsmtp.relay.permit -e relay_address=mail.example.org")),
     (rules.inventory, block("yaml", "mail_hosts: {hosts: {mail1.example.org: {pop_before_smtp_windows: 720}}}")),
     (rules.variables, block("yaml", "pop_before_smtp_windows: 720")),
     (rules.variables, block("yaml", "pop_before_smtp_window: soon")),

@@ -18,7 +18,7 @@ PLUGINS = plugins()
 MODULES = [plugin for plugin in PLUGINS if plugin.kind == "modules"]
 # What Ansible itself adds to every result, or takes for its own purposes.
 ANSIBLE_S_OWN = {"changed", "failed", "diff", "invocation", "warnings", "deprecations", "exception", "ansible_facts"}
-KINDS = {"modules": "module", "filter": "filter"}
+KINDS = {"modules": "module", "filter": "filter", "lookup": "lookup"}
 # Run with the others, to see that a failure is seen.
 BROKEN = Plugin("modules", "broken", {}, [{"name": "Fail", "ansible.builtin.command": "false"}], {})
 ATTRIBUTES = {"check_mode", "diff_mode", "idempotent", "platform"}

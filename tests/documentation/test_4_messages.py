@@ -6,13 +6,11 @@ from __future__ import annotations
 import re
 
 import pytest
-import yaml
-
 from .blocks import CHECKOUT
 from .messages import ELLIPSIS, is_said, texts
 
 PAGE = CHECKOUT / "docs" / "troubleshooting.md"
-VARIABLES = CHECKOUT / "roles" / "pop_before_smtp" / "vars" / "main.yml"
+PREFLIGHT = CHECKOUT / "plugins" / "module_utils" / "_vsmtprelay" / "preflight.py"
 # Sections with what other programs say, and where on a mail host their texts are.
 OF_OTHERS = {
     "What the sending client sees": "/etc/mail/sendmail.cf /usr/sbin/sendmail-mta /usr/share/sendmail/cf/m4",
@@ -68,8 +66,8 @@ def test_every_section_has_messages():
 
 
 def test_all_that_the_role_says_first_is_there():
-    problems = yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))["pop_before_smtp__problems"]
-    beginnings = re.findall(r"\n\s+'([^']{8,}?)'", problems)
+    code = PREFLIGHT.read_text(encoding="utf-8").partition("def faults_of_host")[2]
+    beginnings = re.findall(r'(?:yield|return \[|faults\.append\()\s*f?"([^"{]{8,})', code)
     page = PAGE.read_text(encoding="utf-8")
     assert len(beginnings) >= 10
     assert [beginning for beginning in beginnings if f"`{beginning}" not in page] == []
