@@ -25,7 +25,7 @@ options:
   virtual_servers:
     description:
       - The names of virtual servers, as the role set them up on the host, instead of paths.
-      - V(*) stands for all of the host. A name that the host does not have is passed over: one list does for many hosts.
+      - V(*) stands for all of the host. A name that the host does not have is passed over, as one list is for many hosts.
     type: list
     elements: str
   table:

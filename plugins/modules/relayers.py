@@ -58,7 +58,7 @@ options:
         description: As O(permanent).
         type: list
         elements: str
-  until:
+  last_day:
     description: A day as in V(2027-01-31), at the end of which in UTC the permission of those entries ends that do not say otherwise.
     type: str
   window:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
   vsmtp.relay.relayers:
     virtual_servers: ['*']
     relayers: [198.51.100.7]
-    until: 2099-12-31
+    last_day: 2099-12-31
 """
 
 RETURN = r"""
@@ -192,13 +192,13 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_configuration import window_in
 
 
-def timestamp_in(entry, until, window, now):
+def timestamp_in(entry, last_day, window, now):
     """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError.
 
-    ``until`` is the day for an entry that names none, or None.
+    ``last_day`` is that of an entry which names none, or None.
     """
     timestamp = entry.get("timestamp")
-    until = entry.get("until", None if timestamp is not None else until)
+    until = entry.get("until", None if timestamp is not None else last_day)
     if until is None:
         return None if timestamp is None else parse_timestamp(str(timestamp))
     if timestamp is not None:
@@ -210,7 +210,7 @@ def timestamp_in(entry, until, window, now):
     return max(0, end - window * 60)
 
 
-def wanted_entries(path, relayers, until, window, now):
+def wanted_entries(path, relayers, last_day, window, now):
     """Return key → epoch seconds or None. Raises MalformedError, which names the database and the entry."""
     wanted = {}
     for relayer in relayers:
@@ -218,7 +218,7 @@ def wanted_entries(path, relayers, until, window, now):
             entry = relayer if isinstance(relayer, dict) else {"address": relayer}
             if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp", "until"}:
                 raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp or until")
-            key, timestamp = key_of(entry["address"]), timestamp_in(entry, until, window, now)
+            key, timestamp = key_of(entry["address"]), timestamp_in(entry, last_day, window, now)
             if wanted.setdefault(key, timestamp) != timestamp:
                 raise MalformedError(f"{entry['address']} is named twice with different timestamps")
         except MalformedError as error:
@@ -278,7 +278,7 @@ def main():
             relayers=entries,
             permanent=addresses,
             databases=dict(type="list", elements="dict", options=dict(path=path, relayers=entries, permanent=addresses)),
-            until=dict(type="str"),
+            last_day=dict(type="str"),
             window=dict(type="int"),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             purge=dict(type="bool", default=False),
@@ -313,7 +313,7 @@ def main():
             result.update(virtual_server=server.name, window=window)
         elif window is None:
             window = role_variables.DEFAULTS["window"]
-        wanted = wanted_entries(path, item["relayers"], parameters["until"], window, now)
+        wanted = wanted_entries(path, item["relayers"], parameters["last_day"], window, now)
         if present:
             permanent = permanent_keys(path, item["permanent"])
             edit = edits.ensure(wanted, now, refresh_after, parameters["purge"], permanent)

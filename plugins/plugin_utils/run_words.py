@@ -18,14 +18,14 @@ MOST_NAMED = 6
 NOWHERE = "none of the virtual servers that were named is here"
 
 
-def of_permit(done: Mapping[str, Any], addresses: Sequence[str], until: str = "") -> str:
-    """Return what the module relayers did to let ``addresses`` relay; ``until`` is a day, or empty."""
+def of_permit(done: Mapping[str, Any], addresses: Sequence[str], last_day: str = "") -> str:
+    """Return what the module relayers did to let ``addresses`` relay; ``last_day`` is a day, or empty."""
     databases = done["databases"]
     if not databases:
         return NOWHERE
     changed = [database for database in databases if database.get("added") or database.get("updated")]
-    if until:
-        end = f"to the end of {until} (UTC)"
+    if last_day:
+        end = f"to the end of {last_day} (UTC)"
     else:
         end = f"for {_some(_unique(str(database['window']) for database in databases))} minutes"
     where = _some([database["virtual_server"] for database in databases])
