@@ -81,7 +81,8 @@ def ages(fleet: Mapping[str, Any]) -> str:
             (hour, lane, count) for lane, (_name, counts) in zip(lanes, rows) for hour, count in enumerate(counts) if count
         ]
         sizes = [max(4.0, LARGEST * count / most) for _hour, _lane, count in points]
-        axes.scatter([hour for hour, *_ in points], [lane for _, lane, _ in points], s=sizes, color=ACCENT, linewidths=0)
+        hours, places = [hour for hour, _lane, _count in points], [lane for _hour, lane, _count in points]
+        axes.scatter(hours, places, s=sizes, color=ACCENT, linewidths=0)
         axes.set_xlim(-1, 25)
         axes.set_xticks([0, 6, 12, 18, 24], ["now", "6", "12", "18", "24+"])
         axes.set_xlabel("hours since the last login")
