@@ -33,7 +33,7 @@ options:
         type: str
       source:
         description:
-          - A file on the controller with the content, as M(ansible.builtin.copy) looks for its O(ansible.builtin.copy#module:src).
+          - A file on the controller with the content, as C(ansible.builtin.copy) looks for its C(src).
           - A directory stands for the Python files below it, which go to the same places below O(files[].path).
           - Only files that differ are sent. Neither the arguments of the module nor the differences show what is in them.
         type: path

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from .blocks import CHECKOUT
 from .messages import ELLIPSIS, is_said, texts
 
