@@ -15,6 +15,8 @@ description:
   - Runs on the controller.
 author:
   - The vsmtp.relay authors (@vsmtp)
+extends_documentation_fragment:
+  - vsmtp.relay.attributes.info
 options:
   about:
     description: Which playbook, or the role, is told about. Without it only faults are told.
@@ -33,20 +35,6 @@ options:
     description: Whether to fail if there are faults.
     type: bool
     default: true
-attributes:
-  check_mode:
-    description: Changes nothing, so it does the same in C(check_mode), and says so.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: N/A
-  idempotent:
-    description: Changes nothing.
-    support: full
-  platform:
-    description: The systems on which it works.
-    platforms: posix
-    support: full
 """
 
 EXAMPLES = r"""
