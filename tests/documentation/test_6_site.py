@@ -8,7 +8,7 @@ import pytest
 from .blocks import CHECKOUT, plugins
 from .site import MANUAL_PAGES, build
 
-KINDS = {"modules": "module", "filter": "filter"}
+KINDS = {"modules": "module", "filter": "filter", "lookup": "lookup"}
 
 
 @pytest.fixture(scope="module")
