@@ -6,11 +6,14 @@ from __future__ import annotations
 import time
 
 import pytest
+import yaml
 
 from support.mail import REMOTE, Smtp, rcpt
+from support.playbook import CHECKOUT
 
-USAGE = """\
-vsmtprelay 0.1.0 usage (optional items in []):
+VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+USAGE = f"""\
+vsmtprelay {VERSION} usage (optional items in []):
     % vsmtprelay command [arg] [...]
 where "command [arg] [...]" can be one of the following:
 
