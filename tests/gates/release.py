@@ -47,6 +47,8 @@ NEEDED = {
 }
 MADE_BY_GALAXY = {"FILES.json", "MANIFEST.json"}
 SECRETS = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bxox[abp]-[0-9]")
+# Kinds of plugins that people can use by name, beside modules.
+PLUGINS = ("filter", "lookup")
 
 
 def check(tarball: Path) -> None:
@@ -68,7 +70,7 @@ def _check_changelog() -> None:
     entry = released[version]
     told = {each["name"] for each in entry.get("modules", [])}
     told |= {each["name"] for kind in entry.get("plugins", {}).values() for each in kind}
-    there = {path.stem for kind in ("modules", "filter") for path in (CHECKOUT / "plugins" / kind).glob("[!_]*.py")}
+    there = {path.stem for kind in ("modules", *PLUGINS) for path in (CHECKOUT / "plugins" / kind).glob("[!_]*.py")}
     earlier = {each["name"] for each in _entries_before(released, version)}
     if there - told - earlier:
         raise GateError(f"the changelog does not tell of {', '.join(sorted(there - told - earlier))}: run make changelog")
@@ -140,7 +142,8 @@ def _check_use(tarball: Path) -> None:
 def _documented(installed: Path) -> dict[str, list[str]]:
     """Return the names of what ansible-doc has to know, by kind."""
     found = {"module": sorted(path.stem for path in (installed / "plugins" / "modules").glob("[!_]*.py"))}
-    found["filter"] = sorted(path.stem for path in (installed / "plugins" / "filter").glob("[!_]*.py"))
+    for kind in PLUGINS:
+        found[kind] = sorted(path.stem for path in (installed / "plugins" / kind).glob("[!_]*.py"))
     found["role"] = sorted(path.name for path in (installed / "roles").iterdir())
     return found
 
