@@ -18,6 +18,8 @@ import zipfile
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.vsmtp.relay.plugins.module_utils._units import files_below
+
 
 class ActionModule(ActionBase):
     """Install files."""
@@ -46,13 +48,14 @@ class ActionModule(ActionBase):
         item = dict(item)
         try:
             found = self._find_needle("files", item.pop("source"))
-            for path in _python_files_below(found) if os.path.isdir(found) else [found]:
+            below = [path for path in files_below(found) if path.endswith(".py")] if os.path.isdir(found) else [found]
+            for path in below:
                 with open(path, "rb") as file:
                     content = file.read()
                 digest = hashlib.sha256(content).hexdigest()
                 contents[digest] = content
-                below = os.path.relpath(path, found)
-                yield {**item, "digest": digest, "path": item["path"] if below == "." else os.path.join(item["path"], below)}
+                name = os.path.relpath(path, found)
+                yield {**item, "digest": digest, "path": item["path"] if name == "." else os.path.join(item["path"], name)}
         except (OSError, AnsibleError) as error:
             raise AnsibleActionFail(f"{item.get('path')}: its source cannot be read: {error}") from None
 
@@ -70,9 +73,3 @@ class ActionModule(ActionBase):
             self._transfer_file(local.name, remote)
         self._fixup_perms2((directory, remote))
         return remote
-
-
-def _python_files_below(directory):
-    for top, directories, names in os.walk(directory):
-        directories[:] = sorted(name for name in directories if name != "__pycache__")
-        yield from (os.path.join(top, name) for name in sorted(names) if name.endswith(".py"))

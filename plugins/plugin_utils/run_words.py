@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
 
+from .words import count, some
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,14 +64,14 @@ def of_expire(done: Mapping[str, Any]) -> str:
     age = f"{done['older_than']} minutes or older" if done["older_than"] else "of any age"
     if not expired:
         return f"no entry was {age}"
-    return f"{_count(sum(expired.values()), 'entry', 'entries')} {age} expired in {_some(list(expired))}"
+    return f"{count(sum(expired.values()), 'entry', 'entries')} {age} expired in {_some(list(expired))}"
 
 
 def of_restore(done: Mapping[str, Any]) -> str:
     """Return what the module relayers_restore did."""
     changes = {name: sum(len(database[name]) for database in done["databases"]) for name in ("added", "updated", "removed")}
-    words = [f"{_count(number, 'entry', 'entries')} {name}" for name, number in changes.items() if number]
-    return f"{', '.join(words) or 'every entry was there'} in {_count(len(done['databases']), 'database', 'databases')}"
+    words = [f"{count(number, 'entry', 'entries')} {name}" for name, number in changes.items() if number]
+    return f"{', '.join(words) or 'every entry was there'} in {count(len(done['databases']), 'database')}"
 
 
 def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], pam: Mapping[str, Any]) -> str:
@@ -78,12 +80,12 @@ def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapp
     if host.get("missing_packages"):
         words.append(f"packages {_some(host['missing_packages'])}")
     if installed.get("changed_files"):
-        words.append(_count(len(installed["changed_files"]), "file", "files"))
+        words.append(count(len(installed["changed_files"]), "file"))
     if servers.get("table_changed"):
         words.append("the table of virtual servers")
     for name, kind in (("databases", "database"), ("files", "ruleset in")):
         if servers.get(name):
-            words.append(f"{kind} {_some(servers[name])}" if kind != "database" else f"database {_some(servers[name])}")
+            words.append(f"{kind} {_some(servers[name])}")
     if servers.get("reloaded"):
         words.append(f"sendmail reread {_some(servers['reloaded'])}")
     words += installed.get("actions", [])
@@ -108,20 +110,15 @@ def of_removal(
         words.append(f"database {_some(servers['databases'])} removed")
     files = [*recorder.get("changed_files", []), *installed.get("changed_files", [])]
     if files:
-        words.append(f"{_count(len(files), 'file', 'files')} removed")
+        words.append(f"{count(len(files), 'file')} removed")
     if packages.get("packages"):
         words.append(f"packages {_some(packages['packages'])} removed")
     return ", ".join(words) or "nothing to take away"
 
 
 def _some(things: Sequence[str]) -> str:
-    named = ", ".join(things[:MOST_NAMED])
-    return named if len(things) <= MOST_NAMED else f"{named} and {len(things) - MOST_NAMED} more"
+    return some(things, MOST_NAMED)
 
 
 def _unique(things: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(things))
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

@@ -12,9 +12,11 @@ returns them, ``drift``: what the role would change there, or None if that is no
 
 from __future__ import annotations
 
+from .words import count, some
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
 # Of what the role would change, so many are named.
@@ -35,8 +37,8 @@ def summary(fleet: Mapping[str, Any]) -> str:
     servers = [server for host in fleet["hosts"] for server in host.get("virtual_servers", [])]
     entries = sum(server.get("entries", 0) for server in servers)
     pinned = sum(server.get("pinned", 0) for server in servers)
-    counts = [_count(len(fleet["hosts"]), "host"), _count(len(servers), "virtual server")]
-    return f"{', '.join(counts)}, {entries:,} {'entry' if entries == 1 else 'entries'}, {pinned:,} of them in the future"
+    counts = [count(len(fleet["hosts"]), "host"), count(len(servers), "virtual server"), count(entries, "entry", "entries")]
+    return f"{', '.join(counts)}, {pinned:,} of them in the future"
 
 
 def ago(seconds: float) -> str:
@@ -85,18 +87,9 @@ def _of_host(host: Mapping[str, Any]) -> Iterator[str]:
     if host.get("drift_fault"):
         yield f"{name}: the role would fail there: {host['drift_fault']}"
     if host["drift"]:
-        yield f"{name}: differs from what the role would install: {_some(host['drift'])}; run vsmtp.relay.site"
+        yield f"{name}: differs from what the role would install: {some(host['drift'], MOST_NAMED)}; run vsmtp.relay.site"
     for server in host["virtual_servers"]:
         if server["fault"]:
             yield f"{name}: {server['name']}: {server['fault']}"
         elif server["ruleset"] in REMEDIES:
             yield f"{name}: {server['name']}: {server['sendmail_cf']} {REMEDIES[server['ruleset']]}"
-
-
-def _some(things: Sequence[str]) -> str:
-    named = ", ".join(things[:MOST_NAMED])
-    return named if len(things) <= MOST_NAMED else f"{named} and {len(things) - MOST_NAMED} more"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

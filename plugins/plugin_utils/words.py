@@ -1,0 +1,22 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Counts and lists as people say them."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def some(things: Sequence[str], most: int) -> str:
+    """Return the names of ``things``, separated by commas: at most ``most`` of them, and how many more there are."""
+    named = ", ".join(things[:most])
+    return named if len(things) <= most else f"{named} and {len(things) - most} more"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return how many there are of what is called ``one``, or ``many`` if there is not just one; by default with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
