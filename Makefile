@@ -7,8 +7,8 @@
 SHELL := /bin/bash
 BUILD := $(CURDIR)/.build
 VENV := $(BUILD)/venv
-GUESTS := PYTHONPATH=tests python -m guests
-GATES := PYTHONPATH=tests python -m gates
+GUESTS := PYTHONPATH=dev python -m guests
+GATES := PYTHONPATH=dev python -m gates
 # What the tarball is made of; wildcard leaves out what is deleted and not yet committed.
 SOURCES := $(wildcard $(shell git ls-files --cached --others --exclude-standard -- galaxy.yml '*.md' LICENSE LICENSES REUSE.toml \
     meta plugins roles playbooks docs changelogs tests/sanity 2>/dev/null))
@@ -32,15 +32,15 @@ help:
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection
-	@PYTHONPATH=tests python -m demo
+	@PYTHONPATH=dev python -m demo
 
 test: $(VENV)/ready
-	@tests/suite
+	@dev/suite
 
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
 	$(GATES) matrix
-	pytest --full -s tests/integration tests/recorder tests/virtual_servers tests/breaking
+	pytest --full -s tests/system/mail tests/system/recorder tests/system/virtual_servers tests/system/breaking
 
 test-fast: lint unit
 
@@ -49,7 +49,7 @@ lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	ruff format --check .
 	mypy
 	yamllint --strict .
-	shellcheck tests/set-up tests/suite $$(git ls-files '*.sh' '*.bash-completion')
+	shellcheck dev/set-up dev/suite $$(git ls-files '*.sh' '*.bash-completion')
 	$(GATES) target-syntax
 	cd $(BUILD)/ansible_collections/vsmtp/relay && ANSIBLE_COLLECTIONS_PATH=$(BUILD) ansible-lint --offline --profile production
 
@@ -89,22 +89,22 @@ images: $(VENV)/ready
 	for release in bookworm trixie bullseye; do $(GUESTS) image $$release || exit; done
 
 integration: $(VENV)/ready collection
-	pytest tests/integration
+	pytest tests/system/mail
 
 sendmail-cf: $(VENV)/ready collection
-	pytest -s tests/sendmail_cf
+	pytest -s tests/system/sendmail_cf
 
 virtual-servers: $(VENV)/ready collection
-	pytest -s tests/virtual_servers
+	pytest -s tests/system/virtual_servers
 
 fleet: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
-	pytest tests/fleet
+	pytest tests/system/fleet
 
 recorder: $(VENV)/ready collection
-	pytest -s tests/recorder
+	pytest -s tests/system/recorder
 
 breaking: $(VENV)/ready collection
-	pytest -s tests/breaking
+	pytest -s tests/system/breaking
 
 # What a killed run left is cleared outside the guests' network too.
 molecule: $(VENV)/ready collection images
@@ -114,22 +114,22 @@ molecule: $(VENV)/ready collection images
 # What the documentation shows is run, and its site is built.
 .PHONY: documentation docs-site drawings
 documentation: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
-	pytest tests/documentation
+	pytest tests/system/documentation
 
 docs-site: $(VENV)/ready collection
-	@PYTHONPATH=tests python -m documentation.site $(BUILD)/site
+	@PYTHONPATH=dev python -m documentation.site $(BUILD)/site
 
 drawings: $(VENV)/ready
-	@PYTHONPATH=tests python -m documentation.drawings
+	@PYTHONPATH=dev python -m documentation.drawings
 
 .PHONY: bench
 bench: $(VENV)/ready collection
-	@PYTHONPATH=tests python -m bench $(BENCH_OPTIONS)
+	@PYTHONPATH=dev python -m bench $(BENCH_OPTIONS)
 
 .PHONY: shell
 # A shell in which pytest, ansible-playbook, molecule and python -m guests find everything.
 shell: $(VENV)/ready collection
-	@PYTHONPATH=tests $(SHELL)
+	@PYTHONPATH=dev $(SHELL)
 
 .PHONY: collection
 # The tarball that users get, installed as users install it: nothing is tested from the checkout that a user would not have.
@@ -145,12 +145,12 @@ $(BUILD)/ansible_collections/vsmtp/relay:
 	mkdir -p $(@D)
 	ln -sfn $(CURDIR) $@
 
-$(VENV)/ready: tests/requirements.txt tests/unit/requirements.txt tests/set-up
-	PATH='$(PATH_WITHOUT_VENV)' tests/set-up $(VENV)
+$(VENV)/ready: dev/requirements.txt tests/unit/requirements.txt dev/set-up
+	PATH='$(PATH_WITHOUT_VENV)' dev/set-up $(VENV)
 	touch $@
 
 clean:
 	@for state in $(GUESTS_STATE) $(BUILD)/guests-beside; do \
-	    if [ -d $$state ]; then GUESTS_STATE=$$state PYTHONPATH=tests python3 -m guests clean; fi; \
+	    if [ -d $$state ]; then GUESTS_STATE=$$state PYTHONPATH=dev python3 -m guests clean; fi; \
 	done
 	rm -rf $(BUILD) .hypothesis .mypy_cache .pytest_cache .ruff_cache changelogs/.plugin-cache.yaml

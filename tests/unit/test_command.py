@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import __version__, command, database, edits
-from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
+from ansible_collections.vsmtp.relay.dev.support.file_state import file_state
 
 USAGE = """\
 vsmtprelay VERSION usage (optional items in []):

@@ -11,7 +11,7 @@ import types
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import connections
-from ansible_collections.vsmtp.relay.tests.support.waiting import until
+from ansible_collections.vsmtp.relay.dev.support.waiting import until
 
 KEY = b"k" * 40
 HEAD = b"POST /login HTTP/1.1\r\nHost: x\r\nX-API-Key:%s\r\n\r\n"

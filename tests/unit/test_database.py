@@ -22,8 +22,8 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnreadableError,
     UnwritableError,
 )
-from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
-from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+from ansible_collections.vsmtp.relay.dev.support.file_state import file_state
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 ADD = edits.store({"10.0.0.1": 5})
 

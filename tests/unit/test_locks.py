@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, QuietFile, SoleWriter
-from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 
 def flock(path):

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, next_file
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.locks import Patience, SoleWriter
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.next_file import NextFile
-from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 NOW = 1_700_000_000
 MANY = {f"10.1.{number >> 8}.{number & 255}": NOW for number in range(3000)}

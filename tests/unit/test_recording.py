@@ -18,7 +18,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recording 
     Recording,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.spool import Spool
-from ansible_collections.vsmtp.relay.tests.support.waiting import until
+from ansible_collections.vsmtp.relay.dev.support.waiting import until
 
 NOW = 1_700_000_000
 

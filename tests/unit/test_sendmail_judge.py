@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of the answers of m4 and sendmail; the programs themselves are asked on real hosts, in tests/sendmail_cf."""
+"""What is made of the answers of m4 and sendmail; the programs themselves are asked on real hosts, in tests/system/sendmail_cf."""
 
 from __future__ import annotations
 

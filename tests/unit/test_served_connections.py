@@ -12,7 +12,7 @@ import types
 import pytest
 from aiohttp import web
 
-from ansible_collections.vsmtp.relay.tests.support.waiting import until
+from ansible_collections.vsmtp.relay.dev.support.waiting import until
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlogin"
 

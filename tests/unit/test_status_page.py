@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_page import page
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_plots import MissingLibraryError
-from ansible_collections.vsmtp.relay.tests.support.fleet_state import fleet, host, troubled
+from ansible_collections.vsmtp.relay.dev.support.fleet_state import fleet, host, troubled
 
 
 def test_what_people_named_is_text_and_never_markup():

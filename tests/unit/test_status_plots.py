@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.vsmtp.relay.plugins.plugin_utils import status_plots
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_plots import INNER_WIDTH, LINE_HEIGHT, lines_of, width_of
-from ansible_collections.vsmtp.relay.tests.support.fleet_state import fleet, host, server, troubled
+from ansible_collections.vsmtp.relay.dev.support.fleet_state import fleet, host, server, troubled
 
 LONG = "many-servers-have-a-long-name.example.org"
 LONGER = ".".join(["a-very-long-label"] * 9)

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_table import table
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import ago, attention, summary
-from ansible_collections.vsmtp.relay.tests.support.fleet_state import fleet, host, server, troubled
+from ansible_collections.vsmtp.relay.dev.support.fleet_state import fleet, host, server, troubled
 
 
 def test_a_row_tells_all_of_a_virtual_server():

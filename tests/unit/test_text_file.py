@@ -14,7 +14,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
     UnreadableError,
     UnwritableError,
 )
-from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 MINE = text_file.Attributes(os.geteuid(), os.getegid(), 0o640)
 

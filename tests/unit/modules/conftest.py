@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from ansible.module_utils import basic
 
-from ansible_collections.vsmtp.relay.tests.support.sample_entries import NOW
+from ansible_collections.vsmtp.relay.dev.support.sample_entries import NOW
 
 try:
     from ansible.module_utils.testing import patch_module_args

@@ -9,7 +9,7 @@ import pwd
 
 import pytest
 
-from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getegid()).gr_name

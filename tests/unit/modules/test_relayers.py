@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vsmtp.relay.tests.support.file_state import file_state
-from ansible_collections.vsmtp.relay.tests.support.sample_entries import NOW, A, B, C
+from ansible_collections.vsmtp.relay.dev.support.file_state import file_state
+from ansible_collections.vsmtp.relay.dev.support.sample_entries import NOW, A, B, C
 
 FUTURE = 1_924_991_999
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vsmtp.relay.tests.support.sample_entries import NOW, A, B, C
+from ansible_collections.vsmtp.relay.dev.support.sample_entries import NOW, A, B, C
 
 
 @pytest.mark.usefixtures("at")

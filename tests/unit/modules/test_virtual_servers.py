@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from ansible_collections.vsmtp.relay.tests.support.root import needs_root
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 
 @needs_root

@@ -2,7 +2,7 @@
 """A copy of the collection for ansible-test, which wants a real directory of that name and a git repository around it.
 
 It holds what is released, the unit tests and what they share with others. The rest of tests/ is for pytest and mail hosts:
-ansible-test would take tests/integration for its own kind of tests, and ruff judges all of it.
+ansible-test would take tests/system/mail for its own kind of tests, and ruff judges all of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from .places import CHECKOUT
 
 LEFT_OUT = (".ci", "extensions", "tests")
-TAKEN_ALL_THE_SAME = ("tests/sanity", "tests/support", "tests/unit")
+TAKEN_ALL_THE_SAME = ("tests/sanity", "dev/support", "tests/unit")
 
 
 def make(directory: Path) -> Path:

@@ -10,8 +10,8 @@ import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import command
 
-from .blocks import CHECKOUT
-from .site import MANUAL_PAGES
+from documentation.blocks import CHECKOUT
+from documentation.site import MANUAL_PAGES
 
 PAGES = {file.stem: file for file in MANUAL_PAGES.glob("*.8")}
 PROGRAMS = {file.name for file in MANUAL_PAGES.iterdir() if not file.suffix}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of the test bed: PYTHONPATH=tests python3 -m guests COMMAND ..."""
+"""The command line of the test bed: PYTHONPATH=dev python3 -m guests COMMAND ..."""
 
 import argparse
 import os

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from .blocks import CHECKOUT, plugins
-from .site import MANUAL_PAGES, build
+from documentation.blocks import CHECKOUT, plugins
+from documentation.site import MANUAL_PAGES, build
 
 KINDS = {"modules": "module", "filter": "filter", "lookup": "lookup"}
 

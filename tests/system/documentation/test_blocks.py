@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from . import rules
-from .bed import Failed
-from .blocks import Block, all_blocks
-from .rules import rule_of
+from documentation import rules
+from documentation.bed import Failed
+from documentation.blocks import Block, all_blocks
+from documentation.rules import rule_of
 
 BLOCKS = all_blocks()
 

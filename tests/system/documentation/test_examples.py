@@ -11,8 +11,8 @@ import pytest
 
 from support.playbook import COLLECTIONS
 
-from .blocks import Plugin, plugins
-from .examples import Examples
+from documentation.blocks import Plugin, plugins
+from documentation.examples import Examples
 
 PLUGINS = plugins()
 MODULES = [plugin for plugin in PLUGINS if plugin.kind == "modules"]

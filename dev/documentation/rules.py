@@ -34,7 +34,7 @@ def rule_of(block: Block) -> Rule:
         return LANGUAGES[block.language]
     raise NoRule(
         f"{block}: no rule runs it. Give it one of the languages {', '.join(sorted({*LANGUAGES, 'yaml'}))}; "
-        "for text that is read by some other program add a rule to TEXTS in tests/documentation/rules.py"
+        "for text that is read by some other program add a rule to TEXTS in tests/system/documentation/rules.py"
     )
 
 
@@ -184,7 +184,7 @@ def shows_what_pam_is_told(bed: Bed, block: Block) -> None:
 
 
 def demonstration(bed: Bed, block: Block) -> None:
-    """What the demonstration prints: each step is one that it has. tests/integration runs it, and looks for its steps."""
+    """What the demonstration prints: each step is one that it has. tests/system/mail runs it, and looks for its steps."""
     program = (CHECKOUT / "tests" / "demo" / "__main__.py").read_text(encoding="utf-8")
     steps = [line[4:] for line in block.text.splitlines() if line.startswith("==> ")]
     missing = [step for step in steps if step[:30] not in program]
@@ -213,8 +213,8 @@ def ansible_configuration(bed: Bed, block: Block) -> None:
 
 
 # Each of them takes the commands from the page, and knows its sections by their headings.
-PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/integration/test_12_migrating.py"}
-SECTIONS_WITH_A_TEST = {("docs/fleet.md", "Without a controller"): "tests/integration/test_16_from_the_host_itself.py"}
+PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/system/mail/test_migrating.py"}
+SECTIONS_WITH_A_TEST = {("docs/fleet.md", "Without a controller"): "tests/system/mail/test_from_the_host_itself.py"}
 LANGUAGES: dict[str, Rule] = {"console": console, "cfg": ansible_configuration, "ini": systemd_unit, "m4": sendmail_mc}
 # By page, and what they begin with.
 TEXTS: dict[tuple[str, str], Rule] = {

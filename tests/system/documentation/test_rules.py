@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from .blocks import Block, all_blocks, blocks_of
-from .console import Command, commands
-from .rules import NoRule, rule_of
-from .substitutions import SUBSTITUTIONS, substituted
+from documentation.blocks import Block, all_blocks, blocks_of
+from documentation.console import Command, commands
+from documentation.rules import NoRule, rule_of
+from documentation.substitutions import SUBSTITUTIONS, substituted
 
 BLOCKS = all_blocks()
 

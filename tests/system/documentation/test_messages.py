@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from .blocks import CHECKOUT
-from .messages import ELLIPSIS, is_said, texts
+from documentation.blocks import CHECKOUT
+from documentation.messages import ELLIPSIS, is_said, texts
 
 PAGE = CHECKOUT / "docs" / "troubleshooting.md"
 PREFLIGHT = CHECKOUT / "plugins" / "module_utils" / "_vsmtprelay" / "preflight.py"

@@ -35,7 +35,7 @@ METHOD = """\
 - After a first run every server is looked at: makemap reads its database, its sendmail.cf names it.
 - Nothing to do: the same again; it counts only if Ansible reports that nothing changed. One server changed: the server in the
   middle of the list gets another domain, and the last one's sendmail.cf has lost its ruleset.
-- The loops are the tasks of `tests/bench/loops`: one loop each for the directories, the databases (`makemap`, with `creates`),
+- The loops are the tasks of `dev/bench/loops`: one loop each for the directories, the databases (`makemap`, with `creates`),
   their permissions, the ruleset (`blockinfile`, checked by `sendmail`) and the crontabs; and, once for the host, a script that
   Dovecot calls after each login. That is less than the role does: no table of servers that the command knows, no window, no
   recorder that answers before the login ends. It is measured at {measured}; the straight line goes through those two.

@@ -34,12 +34,12 @@ SUBSTITUTIONS = (
     Substitution(
         r"(ansible-playbook .*vsmtp\.relay\.remove.*)",
         r"\1 --check",
-        "the pages that follow need the hosts; tests/integration takes everything away for real",
+        "the pages that follow need the hosts; tests/system/mail takes everything away for real",
     ),
     Substitution(
         r"make (demo|bench|test|test-fast|test-matrix|breaking|clean|docs-site|documentation)( .*)?",
         r"make --directory={checkout} --dry-run \1\2",
-        "takes minutes, or is this very run; tests/integration runs the demonstration, and make test the other targets",
+        "takes minutes, or is this very run; tests/system/mail runs the demonstration, and make test the other targets",
     ),
     Substitution(
         r"molecule test -s (\w+)",
@@ -48,7 +48,7 @@ SUBSTITUTIONS = (
     ),
     Substitution(
         r"python -m guests( up| run)?( .*)?",
-        r"cd {checkout} && PYTHONPATH=tests python -m guests\1 --help",
+        r"cd {checkout} && PYTHONPATH=dev python -m guests\1 --help",
         "all other tests boot mail hosts in this way; here it is enough that there is such a command",
     ),
     Substitution(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from .bed import Bed
+from documentation.bed import Bed
 
 
 @pytest.fixture(scope="session")

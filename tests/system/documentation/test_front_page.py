@@ -7,7 +7,7 @@ import re
 
 import yaml
 
-from .blocks import CHECKOUT, plugins
+from documentation.blocks import CHECKOUT, plugins
 
 PAGE = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 NEEDS = PAGE.partition("## Needs")[2]

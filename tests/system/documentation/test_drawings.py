@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from .drawings import DOCS, DRAWINGS, SHARED, drawn, imports, room_of, rooms, sources, words
+from documentation.drawings import DOCS, DRAWINGS, SHARED, drawn, imports, room_of, rooms, sources, words
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

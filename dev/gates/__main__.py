@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of the gates: PYTHONPATH=tests python -m gates COMMAND ..."""
+"""The command line of the gates: PYTHONPATH=dev python -m gates COMMAND ..."""
 
 from __future__ import annotations
 

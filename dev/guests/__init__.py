@@ -7,7 +7,7 @@
         client = lab.client("cl1", address4="192.0.2.101")
         client.run(["swaks", "--server", guest.address4, "--to", "alice@example.test"])
 
-Needs root on a Debian host. On the command line: PYTHONPATH=tests python3 -m guests --help.
+Needs root on a Debian host. On the command line: PYTHONPATH=dev python3 -m guests --help.
 """
 
 from .client import Client
