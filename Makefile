@@ -21,7 +21,7 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
 .PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit
-.PHONY: images molecule integration sendmail-cf virtual-servers fleet recorder breaking clean
+.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder breaking clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -88,7 +88,7 @@ pre-commit: $(VENV)/ready
 images: $(VENV)/ready
 	for release in bookworm trixie bullseye; do $(GUESTS) image $$release || exit; done
 
-integration: $(VENV)/ready collection
+mail: $(VENV)/ready collection
 	pytest tests/system/mail
 
 sendmail-cf: $(VENV)/ready collection

@@ -185,7 +185,7 @@ def shows_what_pam_is_told(bed: Bed, block: Block) -> None:
 
 def demonstration(bed: Bed, block: Block) -> None:
     """What the demonstration prints: each step is one that it has. tests/system/mail runs it, and looks for its steps."""
-    program = (CHECKOUT / "tests" / "demo" / "__main__.py").read_text(encoding="utf-8")
+    program = (CHECKOUT / "dev" / "demo" / "__main__.py").read_text(encoding="utf-8")
     steps = [line[4:] for line in block.text.splitlines() if line.startswith("==> ")]
     missing = [step for step in steps if step[:30] not in program]
     if missing or len(steps) < 5:

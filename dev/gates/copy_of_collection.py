@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A copy of the collection for ansible-test, which wants a real directory of that name and a git repository around it.
 
-It holds what is released, the unit tests and what they share with others. The rest of tests/ is for pytest and mail hosts:
-ansible-test would take tests/system/mail for its own kind of tests, and ruff judges all of it.
+It holds what is released, the unit tests and what they share with others. dev/ and tests/system/ are for pytest and mail hosts;
+ruff checks them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .places import CHECKOUT
 
-LEFT_OUT = (".ci", "extensions", "tests")
+LEFT_OUT = (".ci", "dev", "extensions", "tests")
 TAKEN_ALL_THE_SAME = ("tests/sanity", "dev/support", "tests/unit")
 
 

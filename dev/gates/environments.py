@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 from .errors import GateError
+from .places import CHECKOUT
 
-REQUIREMENTS = Path(__file__).resolve().parents[1] / "unit" / "requirements.txt"
+REQUIREMENTS = CHECKOUT / "tests" / "unit" / "requirements.txt"
 
 
 def make(directory: Path, interpreter: Path, packages: list[str | Path]) -> Path:

@@ -22,7 +22,7 @@ from .runner import environment_of_a_stranger, run
 # What users do not need, as patterns of paths; everything else that git knows has to be in the tarball.
 NOT_FOR_USERS = re.compile(
     r"""
-    tests/(?!sanity/) | docs/site/ | extensions/ | Makefile $ | galaxy\.yml $ | pyproject\.toml $ | \.
+    dev/ | tests/(?!sanity/) | docs/site/ | extensions/ | Makefile $ | galaxy\.yml $ | pyproject\.toml $ | \.
     """,
     re.VERBOSE,
 )
@@ -38,7 +38,7 @@ NEEDED = {
     "meta/execution-environment.yml",
     "meta/runtime.yml",
     "playbooks/site.yml",
-    "plugins/module_utils/_vsmtprelay/check_rcpt.py",
+    "plugins/module_utils/_vsmtprelay/database/relayers_db.py",
     "plugins/modules/relayers.py",
     "roles/pop_before_smtp/files/vsmtprelay",
     "roles/pop_before_smtp/files/vsmtprelay.8",

@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("up", _up, "boot guests and wait until they are ready")
     command.add_argument("name", nargs="+", metavar="NAME[=RELEASE]", help=f"default release: {recipe.RELEASES[0]}")
     command.add_argument("--keep", action="store_true", help="boot a stopped guest with the disk that it had")
-    command.add_argument("--timeout", type=float, default=90, metavar="SECONDS", help="patience (default: 90)")
+    command.add_argument("--timeout", type=float, default=90, metavar="SECONDS", help="deadline (default: 90)")
     command = add("run", _run, "run a command as root in a guest")
     command.add_argument("name", metavar="NAME")
     command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")

@@ -206,7 +206,7 @@ class Guest:
     # Pieces
 
     def _require_leader(self) -> int:
-        """Return the leader; raises GuestsError where there is none, after a short patience."""
+        """Return the leader; raises GuestsError where there is none, after a short deadline."""
         deadline = time.monotonic() + 5
         while self.nspawn() is not None and time.monotonic() < deadline:
             leader = self.leader()

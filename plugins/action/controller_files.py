@@ -11,8 +11,9 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.text_file import Attributes
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.files import ensure_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files.text_file import Attributes
 
 ARGUMENTS = {
     "files": {

@@ -18,7 +18,7 @@ import zipfile
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._units import files_below
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.units import files_below
 
 
 class ActionModule(ActionBase):

@@ -35,7 +35,7 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 
 

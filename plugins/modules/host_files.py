@@ -170,11 +170,13 @@ import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._undo import UndoableFiles
-from ansible_collections.vsmtp.relay.plugins.module_utils._units import OPTIONS, ensure_units, files_below
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, recorder_key, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.undoable_files import UndoableFiles
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.units import OPTIONS, ensure_units, files_below
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import key as recorder_key
 
 
 class Sent:

@@ -78,9 +78,11 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import ensure_file, ensure_no_file, finish
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.files import ensure_file, ensure_no_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError, UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
 
 # What was cut off on the controller can still be at work on the host.
 LOCK_SECONDS = 120
@@ -98,7 +100,7 @@ def dpkg(*words):
         time.sleep(1)
 
 
-def told_by(*command):
+def output_of(*command):
     """Return what a command tells. Raises UnreadableError if it fails."""
     told = programs.run(command, programs.SECONDS_TO_TELL)
     if told.status != 0:
@@ -119,13 +121,13 @@ def finish_what_was_cut_off(module):
 
 def ours(module, before):
     """Return which packages came since those of ``before``, but for what an administrator asked for meanwhile."""
-    automatic = told_by("apt-mark", "showauto").split()
+    automatic = output_of("apt-mark", "showauto").split()
     return set(installed()).difference(before).intersection([*automatic, *module.params["names"]])
 
 
 def installed():
     """Return the names of all packages that are installed, or in the middle of it."""
-    lines = told_by("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n").splitlines()
+    lines = output_of("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n").splitlines()
     return sorted({line.split()[0] for line in lines if line.split()[1] not in ("not-installed", "config-files")})
 
 

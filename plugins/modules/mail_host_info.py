@@ -181,15 +181,17 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._role import typed
-from ansible_collections.vsmtp.relay.plugins.module_utils._rulesets import faults_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import preflight, programs, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.role_variables import typed
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.rulesets import faults_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role_variables import PREFIX, last_told, told_now
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import read_list
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import preflight
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.variables import PREFIX, last_told, told_now
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import read_list
 
 
-def told_by(*command):
+def output_of(*command):
     """Return what a command writes, whatever its exit status is."""
     return programs.run(command, programs.SECONDS_TO_TELL).text
 
@@ -198,7 +200,7 @@ def sendmail(module):
     """Return version and abilities as sendmail tells them with debug level 0.1; a broken sendmail.cf does not matter."""
     path = module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"])
     # Without a terminal it ends where its input does: at once.
-    output = told_by(path, "-d0.1", "-bt") if path else ""
+    output = output_of(path, "-d0.1", "-bt") if path else ""
     version = re.search(r"^Version (\S+)", output, re.MULTILINE)
     return dict(version=version.group(1) if version else "", hash_maps=bool(re.search(r"\bNEWDB\b", output)))
 
@@ -208,9 +210,9 @@ def dovecot(module):
     path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
     if not path:
         return dict(version="", auth_policy_server_url="")
-    version = told_by(path, "--version").split()
+    version = output_of(path, "--version").split()
     doveconf = module.get_bin_path("doveconf", required=True)
-    url = told_by(doveconf, "-h", "auth_policy_server_url").strip()
+    url = output_of(doveconf, "-h", "auth_policy_server_url").strip()
     return dict(version=version[0] if version else "", auth_policy_server_url=url)
 
 
@@ -219,10 +221,10 @@ def missing_packages(manager, packages):
     if not packages:
         return []
     if manager == "dpkg":
-        lines = told_by("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages)
+        lines = output_of("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages)
         installed = {line.split()[0] for line in lines.splitlines() if line.endswith(" installed")}
     else:
-        installed = set(told_by("rpm", "-q", "--qf", "%{NAME}\n", *packages).split("\n"))
+        installed = set(output_of("rpm", "-q", "--qf", "%{NAME}\n", *packages).split("\n"))
     return [package for package in packages if package not in installed]
 
 

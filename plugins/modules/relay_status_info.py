@@ -99,10 +99,13 @@ virtual_servers:
 
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import DATABASE_OPTIONS, finish, module_with_binding
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import last_expiry, programs, status
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import DATABASE_OPTIONS, module_with_binding
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status import last_expiry
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status import state as status
 
 UNITS = ("vsmtprelay-recorder.socket", "vsmtprelay-recorder.service")
 

@@ -171,25 +171,26 @@ declared:
 import os
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     SERVER_OPTIONS,
     changes_of,
     diff_of,
-    finish,
-    for_each,
     module_with_binding,
     servers_meant,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, repair, role_variables, text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db, repair
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.timestamps import (
     parse_day,
     parse_minutes,
     parse_timestamp,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_configuration import window_in
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import variables as role_variables
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.cf_text import window_in
 
 
 def timestamp_in(entry, last_day, window, now):
@@ -323,7 +324,7 @@ def main():
             result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
             if module.check_mode and result["repaired"]:
                 return result  # what would be added to it cannot be told from the damaged file
-        changes = database.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
+        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
         diff.append(diff_of(path, changes))
         return dict(result, **changes_of(changes))
 

@@ -82,17 +82,17 @@ older_than:
 
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     SERVER_OPTIONS,
     databases_meant,
     diff_of,
-    finish,
-    for_each,
     module_with_binding,
     names,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, role_variables
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import variables as role_variables
 
 
 def main():
@@ -117,7 +117,7 @@ def main():
 
     def work(item):
         path = item["path"]
-        changes = database.change(
+        changes = relayers_db.change(
             path,
             edits.expire(older_than, now),
             parameters["lock_timeout"],

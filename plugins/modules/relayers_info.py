@@ -106,24 +106,23 @@ databases:
 import os
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     SERVER_OPTIONS,
     databases_meant,
-    finish,
-    for_each,
     module_with_binding,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, repair
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import address_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import old_before, timestamp_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db, repair
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import address_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.makemap_text import entry_lines, printable_text
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.timestamps import expiry_cutoff, timestamp_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing import lines_of, text_of
 
 
 def relayer_of(key, timestamp, now):
     """Return an entry as the module returns it."""
-    text = text_of(key)
+    text = printable_text(key)
     age = None if timestamp is None else now - timestamp
     return dict(address=address_of(text), key=text, timestamp=timestamp, age=age)
 
@@ -146,7 +145,7 @@ def main():
         module.fail_json(msg=f"older_than: {parameters['older_than']} minutes: an age is not negative")
     now = int(time.time())
     older_than = parameters["older_than"]
-    limit = None if older_than is None else old_before(now, older_than)
+    limit = None if older_than is None else expiry_cutoff(now, older_than)
 
     def is_meant(value):
         timestamp = timestamp_of(value)
@@ -160,11 +159,11 @@ def main():
                 soundness = dict(sound=True, fault="")
             except UnreadableError as error:
                 return dict(item, exists=True, relayers=[], sound=False, fault=str(error))
-        with database.read(path, parameters["lock_timeout"]) as snapshot:
+        with relayers_db.read(path, parameters["lock_timeout"]) as snapshot:
             chosen = sorted((key, value) for key, value in snapshot.items() if is_meant(value))
             result = dict(soundness, **item, exists=snapshot.exists, relayers=[])
         if parameters["text"]:
-            result["text"] = "".join(text_of(lines_of(key, value)) for key, value in chosen)
+            result["text"] = "".join(printable_text(entry_lines(key, value)) for key, value in chosen)
         else:
             result["relayers"] = [relayer_of(key, timestamp_of(value), now) for key, value in chosen]
         return result

@@ -82,17 +82,16 @@ databases:
   sample: [{"path": "/etc/mail/relayers.db", "created": false, "added": ["198.51.100.7"], "updated": [], "removed": []}]
 """
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     changes_of,
     diff_of,
-    finish,
-    for_each,
     module_with_binding,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.makemap_text import parse_makemap
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.listing import entries_in
 
 
 def main():
@@ -110,11 +109,11 @@ def main():
     def work(item):
         path = item["path"]
         try:
-            entries = entries_in(item["text"])
+            entries = parse_makemap(item["text"])
         except MalformedError as error:
             raise MalformedError(f"{path}: the text to restore: {error}") from None
         edit = edits.restore(entries, parameters["exactly"])
-        changes = database.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode)
+        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode)
         diff.append(diff_of(path, changes))
         return dict(path=path, **changes_of(changes))
 

@@ -50,8 +50,8 @@ reloaded:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail_daemon import Daemon, reload
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.daemon import Daemon, reload
 
 
 def main():

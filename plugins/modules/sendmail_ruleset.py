@@ -113,8 +113,8 @@ reloaded:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish
-from ansible_collections.vsmtp.relay.plugins.module_utils._rulesets import edit_files
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.rulesets import edit_files
 
 
 def main():

@@ -183,21 +183,20 @@ departing:
 import os
 import time
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     diff_of,
-    ensure_file,
-    ensure_no_file,
-    finish,
-    for_each,
     module_with_binding,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._role import PERMISSION, VIRTUAL_SERVER
-from ansible_collections.vsmtp.relay.plugins.module_utils._rulesets import edit_files
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import database, edits, text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.files import ensure_file, ensure_no_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.role_variables import PERMISSION, VIRTUAL_SERVER
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.rulesets import edit_files
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MissingBindingError, RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.permissions import permanent_keys
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import (
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.permissions import permanent_keys
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import (
     TABLE,
     VirtualServers,
     departed,
@@ -271,7 +270,7 @@ class Host:
         self.failures += for_each(sorted(gone), work)[1]
 
     def _edit_database(self, path, edit):
-        changes = database.change(path, edit, self._parameters["lock_timeout"], check_only=self._module.check_mode)
+        changes = relayers_db.change(path, edit, self._parameters["lock_timeout"], check_only=self._module.check_mode)
         if changes:
             self.databases.append(path)
             self.diff.append(diff_of(path, changes))

@@ -56,9 +56,9 @@ virtual_servers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._modules import finish
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import TABLE, VirtualServers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
 
 
 def main():

@@ -15,10 +15,10 @@ import time
 
 from ansible.module_utils.common.validation import check_type_bool
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries import parse_day, parse_minutes
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.timestamps import parse_day, parse_minutes
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.virtual_servers import check_name
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.addresses import key_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
 
 from .words import count, some
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import command
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
 
 NOBODY = 65534
 
@@ -229,9 +229,9 @@ class Holder:
         return self
 
     def __exit__(self, *unused):
-        self.let_go()
+        self.release()
 
-    def let_go(self):
+    def release(self):
         """End the process, if it still runs."""
         if self._pid:
             # Processes that were started later hold this end of the pipe as well: to close it would not be enough.
@@ -253,7 +253,7 @@ def holder():
 
     yield start
     for each in started:
-        each.let_go()
+        each.release()
 
 
 @pytest.fixture

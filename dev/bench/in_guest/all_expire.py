@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     sys.path.insert(0, "/usr/local/lib")
-    from vsmtprelay.virtual_servers import VirtualServers
+    from vsmtprelay.servers.virtual_servers import VirtualServers
 
     paths = [server.relayers_db for server in VirtualServers.from_table().servers]
     databases.make(ENTRIES, "makemap")

@@ -81,9 +81,10 @@ def main():
     path = stored(entries, variant)
     if variant == "own":
         sys.path.insert(0, "/usr/local/lib")
-        from vsmtprelay import database, edits
+        from vsmtprelay.database import edits
+        from vsmtprelay.database import relayers_db as database
 
-        database.change(path, edits.store(dict(zip(addresses, times, strict=True))))
+        database.change(path, edits.put(dict(zip(addresses, times, strict=True))))
         return
     text = f"{STORE}/{entries}-all"
     with open(text, "w") as everything, open(survivors(entries), "w") as some:

@@ -17,14 +17,15 @@ COPY = f"{databases.LIVE}.bench"
 
 def measure(sizes, quick):
     """Yield a row for each size and variant, as commands.measure() does."""
-    from vsmtprelay import database, edits
+    from vsmtprelay.database import edits
+    from vsmtprelay.database import relayers_db as database
 
     numbers = iter(range(1 << 20))
     now = int(time.time())
 
     def add():
         number = next(numbers)
-        edit = edits.store({f"240.{number >> 16}.{number >> 8 & 255}.{number & 255}": now})
+        edit = edits.put({f"240.{number >> 16}.{number >> 8 & 255}.{number & 255}": now})
         begin = perf_counter()
         changes = database.change(databases.LIVE, edit)
         took = perf_counter() - begin

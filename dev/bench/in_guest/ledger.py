@@ -6,12 +6,15 @@ import os
 import sys
 from time import perf_counter
 
-# What is booked apart, where this version of the code has it. An import is booked apart from what it is made in.
+# What is booked apart. An import is booked apart from what it is made in.
 FUNCTIONS = {
-    "vsmtprelay.virtual_servers": {"VirtualServers.from_table": "table of virtual servers"},
-    "vsmtprelay.hashpages": {"look_at": "look at the pages"},
-    "vsmtprelay.snapshot": {"Snapshot.take": "copy into memory, with locks", "Snapshot.change": "libdb: open, put, close"},
-    "vsmtprelay.database": {"publish": "write the new file, rename", "_flush_directory": "write the new file, rename"},
+    "vsmtprelay.servers.virtual_servers": {"VirtualServers.from_table": "table of virtual servers"},
+    "vsmtprelay.backends.berkeley_pages": {"check_pages": "look at the pages"},
+    "vsmtprelay.database.snapshot": {
+        "Snapshot.take": "copy into memory, with locks",
+        "Snapshot.change": "libdb: open, put, close",
+    },
+    "vsmtprelay.database.relayers_db": {"publish": "write the new file, rename"},
 }
 BINDINGS = ("berkeleydb", "bsddb3")
 
@@ -79,7 +82,9 @@ class Ledger:
                 function = holder and vars(holder).get(last)
                 if isinstance(function, classmethod):
                     setattr(holder, last, classmethod(self.wrapped(function.__func__, item)))
-                elif function:
+                elif function is None:
+                    raise LookupError(f"{name} has no {dotted}")
+                else:
                     setattr(holder, last, self.wrapped(function, item))
 
 

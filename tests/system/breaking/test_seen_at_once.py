@@ -21,7 +21,7 @@ for line in sys.stdin:
     elif number % 3 == 1:
         subprocess.run(["vsmtprelay", command, key] + (["4000000000"] if command == "add" else []), check=True)
     else:
-        database.change(PATH, edits.store({key: 4000000000}) if command == "add" else edits.delete([key]))
+        database.change(PATH, edits.put({key: 4000000000}) if command == "add" else edits.delete([key]))
     print("done", flush=True)
 """
 

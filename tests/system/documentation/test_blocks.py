@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from documentation import rules
 from documentation.bed import Failed
 from documentation.blocks import Block, all_blocks

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from documentation.drawings import DOCS, DRAWINGS, SHARED, drawn, imports, room_of, rooms, sources, words
 
 

@@ -8,11 +8,10 @@ import os
 import subprocess
 
 import pytest
-
-from support.playbook import COLLECTIONS
-
 from documentation.blocks import Plugin, plugins
 from documentation.examples import Examples
+
+from support.playbook import COLLECTIONS
 
 PLUGINS = plugins()
 MODULES = [plugin for plugin in PLUGINS if plugin.kind == "modules"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 
 import yaml
-
 from documentation.blocks import CHECKOUT, plugins
 
 PAGE = (CHECKOUT / "README.md").read_text(encoding="utf-8")

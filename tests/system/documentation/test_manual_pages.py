@@ -7,11 +7,10 @@ import re
 import subprocess
 
 import pytest
-
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import command
-
 from documentation.blocks import CHECKOUT
 from documentation.site import MANUAL_PAGES
+
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
 
 PAGES = {file.stem: file for file in MANUAL_PAGES.glob("*.8")}
 PROGRAMS = {file.name for file in MANUAL_PAGES.iterdir() if not file.suffix}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from documentation.blocks import CHECKOUT
 from documentation.messages import ELLIPSIS, is_said, texts
 

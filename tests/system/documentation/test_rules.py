@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from documentation.blocks import Block, all_blocks, blocks_of
 from documentation.console import Command, commands
 from documentation.rules import NoRule, rule_of

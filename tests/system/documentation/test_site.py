@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-
 from documentation.blocks import CHECKOUT, plugins
 from documentation.site import MANUAL_PAGES, build
 

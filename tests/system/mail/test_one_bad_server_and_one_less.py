@@ -21,7 +21,7 @@ def servers(lab, mail_host):
         mail_host.run(["sh", "-ec", f"mkdir -p {root}/etc; cp -p /etc/mail/sendmail.cf {root}/etc/sendmail.cf"])
     # As they were before the role came: without its ruleset.
     variables = {"files": [{"path": f"{root}/etc/sendmail.cf"} for root in (GOOD, BAD)], "state": "absent"}
-    play(lab, str(CHECKOUT / "tests" / "sendmail_cf" / "rulesets.yml"), "-e", json.dumps(variables))
+    play(lab, str(CHECKOUT / "tests" / "system" / "sendmail_cf" / "rulesets.yml"), "-e", json.dumps(variables))
 
     def run(*roots, **variables):
         items = [MAIN, *({"name": root.rpartition("/")[2], "root": root, "domains": [root[5:]]} for root in roots)]

@@ -190,7 +190,8 @@ def test_a_file_that_does_not_take_the_ruleset_is_named_before_anything_is_insta
     arrange, said = BROKEN[case]
     # As on a host to which the role comes for the first time, but for the packages.
     variables = {"files": [{"path": "/etc/mail/sendmail.cf"}], "source": "auto", "state": "absent"}
-    assert play(lab, str(CHECKOUT / "tests" / "sendmail_cf" / "rulesets.yml"), "-e", json.dumps(variables)).status == 0
+    playbook = CHECKOUT / "tests/system/sendmail_cf/rulesets.yml"
+    assert play(lab, str(playbook), "-e", json.dumps(variables)).status == 0
     mail_host.run(["rm", "/etc/cron.d/vsmtprelay"])
     try:
         arrange(host)

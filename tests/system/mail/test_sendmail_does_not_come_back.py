@@ -34,7 +34,7 @@ def edit(lab, mail_host):
     def edit(window):
         database = "/etc/mail/relayers.db"
         variables = {"files": [{"path": CONFIGURATION, "relayers_db": database}], "state": "present", "window": window}
-        rulesets = str(CHECKOUT / "tests" / "sendmail_cf" / "rulesets.yml")
+        rulesets = str(CHECKOUT / "tests" / "system" / "sendmail_cf" / "rulesets.yml")
         return play(lab, rulesets, "-e", json.dumps({**variables, "reload": True}))
 
     yield edit

@@ -9,8 +9,10 @@ import subprocess
 import time
 
 import common
-from vsmtprelay import database, edits, recording
+from vsmtprelay.database import edits
+from vsmtprelay.database import relayers_db as database
 from vsmtprelay.errors import RelayError
+from vsmtprelay.recorder import group_commit
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--each", type=int, required=True)
@@ -39,11 +41,11 @@ def by_module(writer):
 
 
 def by_recorder(writer):
-    recording.ANSWER_SECONDS = 60
+    group_commit.ANSWER_SECONDS = 60
     failures = []
 
     async def record_all():
-        commit = recording.GroupCommit(common.DATABASE, failures.append)
+        commit = group_commit.GroupCommit(common.DATABASE, failures.append)
         keys = [address(writer, number) for number in range(each)]
         done = []
         for start in range(0, each, 10):

@@ -8,7 +8,8 @@ import random
 import subprocess
 
 import common
-from vsmtprelay import database, edits
+from vsmtprelay.database import edits
+from vsmtprelay.database import relayers_db as database
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--files", type=int, required=True)
@@ -44,7 +45,7 @@ def vsmtprelay(command):
 for number in range(files):
     if os.path.exists(PATH):
         os.unlink(PATH)
-    database.change(PATH, edits.store(entries))
+    database.change(PATH, edits.put(entries))
     with open(PATH, "rb") as file:
         data = bytearray(file.read())
     damage(data)

@@ -16,7 +16,7 @@ import struct
 import time
 
 import common
-from vsmtprelay import command
+from vsmtprelay.command import main as command
 
 LAST_TIMESTAMP = 253402300799
 DIGITS = re.compile("[0-9]{1,12}")

@@ -9,8 +9,9 @@ import signal
 import time
 
 import common
-from vsmtprelay import database, edits
-from vsmtprelay.next_file import NextFile
+from vsmtprelay.database import edits
+from vsmtprelay.database import relayers_db as database
+from vsmtprelay.database.prepared import PreparedFile
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--single", type=int, required=True)
@@ -34,11 +35,11 @@ counts = {
 
 def single(round_number):
     key = f"10.1.{round_number // 256 % 256}.{round_number % 256}"
-    return edits.store({key: 1000 + round_number})
+    return edits.put({key: 1000 + round_number})
 
 
 def bulk(round_number):
-    return edits.store({f"10.2.{number // 256}.{number % 256}": 1000 + round_number for number in range(5000)})
+    return edits.put({f"10.2.{number // 256}.{number % 256}": 1000 + round_number for number in range(5000)})
 
 
 def half(round_number):
@@ -49,7 +50,7 @@ def half(round_number):
 def fill_for_expiry():
     database.change(
         common.DATABASE,
-        edits.store({f"10.{3 + n // 65536}.{n // 256 % 256}.{n % 256}": 1 if n % 2 else 3_000_000_000 for n in range(100_000)}),
+        edits.put({f"10.{3 + n // 65536}.{n // 256 % 256}.{n % 256}": 1 if n % 2 else 3_000_000_000 for n in range(100_000)}),
     )
 
 
@@ -58,7 +59,7 @@ def applied(entries, edit):
     path = "/run/model.db"
     if os.path.exists(path):
         os.unlink(path)
-    database.change(path, edits.store({key: int(value) for key, value in entries.items()}))
+    database.change(path, edits.put({key: int(value) for key, value in entries.items()}))
     database.change(path, edit)
     return common.dump(path)
 
@@ -84,7 +85,7 @@ def write(edit):
 
 def write_to_prepared_file(edit):
     """As the recorder does. The process that this one was forked from wrote the database last."""
-    file = NextFile(common.DATABASE, set())
+    file = PreparedFile(common.DATABASE, set())
     file.prepare()
     if file.change(edit) is None:
         raise SystemExit("the prepared file was not used")
@@ -114,7 +115,7 @@ def kill_one(edit, longest, reader, write=write):
     counts["hit while writing"] += os.WIFSIGNALED(status) and not acknowledged
     check(before, after, acknowledged, reader)
     # The next write takes away what the killed one left.
-    database.change(common.DATABASE, edits.store({"10.0.0.1": counts["kills"]}))
+    database.change(common.DATABASE, edits.put({"10.0.0.1": counts["kills"]}))
     counts["left over"] += len(common.leftovers())
     if reader.look_up("10.0.0.1") != str(counts["kills"]):
         counts["stale"] += 1
@@ -126,7 +127,7 @@ def duration_of(edit, write=write):
     return time.monotonic() - start
 
 
-database.change(common.DATABASE, edits.store({f"10.2.{number // 256}.{number % 256}": 1 for number in range(5000)}))
+database.change(common.DATABASE, edits.put({f"10.2.{number // 256}.{number % 256}": 1 for number in range(5000)}))
 reader = common.Sendmail()
 longest = 1.2 * duration_of(single(70000)) + 0.002
 for number in range(sizes.single):

@@ -25,7 +25,7 @@ HOLDERS = [
     ("fcntl lock", "held = open(PATH, 'r+b'); fcntl.lockf(held, fcntl.LOCK_EX)", True),
     ("writer in place", "held = open(PATH, 'r+b')", True),
     ("writer that only appends", "held = open(PATH, 'ab')", True),
-    ("vsmtprelay", "from vsmtprelay.locks import *; held = SoleWriter(PATH, Patience(60))", False),
+    ("vsmtprelay", "from vsmtprelay.database.locks import *; held = WriterLock(PATH, Deadline(60))", False),
     ("makemap", None, True),
 ]
 CHANGES = {"add": ["10.1.0.1", "5"], "delete": ["10.0.0.1"], "expire": []}
@@ -54,7 +54,7 @@ class Holder:
         directory = f"/proc/{self.process.pid}/fd"
         return any(os.path.realpath(f"{directory}/{name}") == common.DATABASE for name in os.listdir(directory))
 
-    def let_go(self):
+    def release(self):
         self.process.communicate()
 
 
@@ -114,7 +114,7 @@ def go_on(name, holder, commands):
     early = [command for command, process in calls.items() if process.poll() is not None]
     if early:
         yield f"{name}: {early} did not wait"
-    holder.let_go()
+    holder.release()
     for command, process in calls.items():
         errors = process.communicate(timeout=300)[1]
         if process.returncode != 0 or errors:

@@ -7,7 +7,9 @@ import os
 import subprocess
 
 import common
-from vsmtprelay import database, edits, recording
+from vsmtprelay.database import edits
+from vsmtprelay.database import relayers_db as database
+from vsmtprelay.recorder import group_commit
 
 LATER = 4_000_000_000
 ENTRIES = {"10.0.0.1": LATER, "10.0.0.2": LATER + 7, "ipv6:2001:db8:0:0:0:0:0:5": LATER}
@@ -28,8 +30,8 @@ def login(*logins):
     """Return what records logins as the recorder does and tells how many are not on the disk."""
 
     async def record():
-        recording.ANSWER_SECONDS = 60
-        commit = recording.GroupCommit(common.DATABASE, print)
+        group_commit.ANSWER_SECONDS = 60
+        commit = group_commit.GroupCommit(common.DATABASE, print)
         done = await asyncio.gather(*(commit.record(key, timestamp) for key, timestamp in logins))
         await commit.finish()
         return sum(not written.done() for written in done)
@@ -59,7 +61,7 @@ RUNS = [
     ("module: purge of nothing", edit(edits.ensure(ENTRIES, 1, purge=True)), False),
     ("module: absent already", edit(edits.delete(["10.9.9.9"])), False),
     ("module: nothing old", edit(edits.expire(0, LATER - 1)), False),
-    ("module: check mode of an add", edit(edits.store({"10.9.9.9": 1}), check_only=True), True),
+    ("module: check mode of an add", edit(edits.put({"10.9.9.9": 1}), check_only=True), True),
     ("module: check mode of an expiry", edit(edits.expire(0, 2 * LATER), check_only=True), True),
     ("recorder: an older login", login(("10.0.0.1", LATER - 1)), 0),
     ("recorder: the same login", login(("10.0.0.1", LATER)), 0),
@@ -88,7 +90,7 @@ def by_makemap():
 
 def by_ourselves():
     os.unlink(common.DATABASE)
-    database.change(common.DATABASE, edits.store(ENTRIES))
+    database.change(common.DATABASE, edits.put(ENTRIES))
 
 
 counts = {"runs": 0, "faults": []}

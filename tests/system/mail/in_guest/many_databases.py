@@ -21,7 +21,7 @@ OLD, YOUNG = "198.51.100.1", "198.51.100.2"
 KNOWN_PROCESSES = 100
 
 sys.path.insert(0, "/usr/local/lib")
-from vsmtprelay.virtual_servers import VirtualServer, table_of  # noqa: E402
+from vsmtprelay.servers.virtual_servers import VirtualServer, table_of  # noqa: E402
 
 
 def damaged(path):

@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The databases that a module's options name, and what a result says of their changes."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
+
+from .._vsmtprelay.backends import berkeley_binding
+from .._vsmtprelay.database.relayers_db import LOCK_SECONDS
+from .._vsmtprelay.entries.makemap_text import entry_lines, printable_text
+from .._vsmtprelay.errors import MissingBindingError, RelayError
+from .._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from .._vsmtprelay.database.edits import Changes
+    from .._vsmtprelay.servers.virtual_servers import VirtualServer
+
+# As in the documentation fragment ``relayers``; the path is documented by each module.
+DATABASE_OPTIONS = {
+    "path": {"type": "path", "default": "/etc/mail/relayers.db"},
+    "lock_timeout": {"type": "float", "default": LOCK_SECONDS},
+}
+# As in the part "servers" of that fragment.
+SERVER_OPTIONS = {
+    "virtual_servers": {"type": "list", "elements": "str"},
+    "table": {"type": "path", "default": TABLE},
+}
+DISTRIBUTION_INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python")
+
+
+def module_with_binding(**arguments: Any) -> AnsibleModule:
+    """Return the AnsibleModule, under a Python that can read Berkeley DB if there is one on the target.
+
+    Distributions package the binding for their own python3 only, while Ansible may have been told to use another. Where
+    there is none at all the module goes on: as long as there is no database to be read it does not matter.
+    """
+    module = AnsibleModule(**arguments)
+    try:
+        berkeley_binding.binding()
+    except MissingBindingError:
+        if not has_respawned():
+            interpreter = probe_interpreters_for_module(DISTRIBUTION_INTERPRETERS, "bsddb3")
+            if interpreter:
+                respawn_module(interpreter)
+    return module
+
+
+def servers_meant(module: AnsibleModule) -> list[VirtualServer] | None:
+    """Return the virtual servers of this host that the option ``virtual_servers`` names, None if it is not given."""
+    names_meant = module.params["virtual_servers"]
+    if names_meant is None:
+        return None
+    try:
+        return VirtualServers.from_table(module.params["table"]).chosen(names_meant)
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+
+
+def databases_meant(module: AnsibleModule) -> list[dict[str, Any]]:
+    """Return what a result says first of each database that is meant: ``path``, and ``virtual_server`` if that is named."""
+    servers = servers_meant(module)
+    if servers is not None:
+        return [{"path": server.relayers_db, "virtual_server": server.name} for server in servers]
+    paths = module.params["paths"]
+    return [{"path": path} for path in ([module.params["path"]] if paths is None else paths)]
+
+
+def diff_of(path: str, changes: Changes) -> dict[str, str]:
+    """Return what Ansible shows as the difference: the entries that change, as makemap text."""
+    before = {**changes.removed, **{key: old for key, (old, unused) in changes.updated.items()}}
+    after = {**changes.added, **{key: new for key, (unused, new) in changes.updated.items()}}
+    before_header = "/dev/null" if changes.created else path
+    return {"before_header": before_header, "after_header": path, "before": _text(before), "after": _text(after)}
+
+
+def changes_of(changes: Changes) -> dict[str, Any]:
+    """Return what a module tells of the changes of a database."""
+    return {
+        "created": changes.created,
+        "added": names(changes.added),
+        "updated": names(changes.updated),
+        "removed": names(changes.removed),
+    }
+
+
+def names(keys: Iterable[bytes]) -> list[str]:
+    """Return keys as text, in order."""
+    return sorted(printable_text(key) for key in keys)
+
+
+def _text(entries: dict[bytes, bytes]) -> str:
+    return "".join(printable_text(entry_lines(key, entries[key])) for key in sorted(entries))

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role's variables as its modules take them: with their types, as Ansible converts them. Private to the collection."""
+
+from __future__ import annotations
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .._vsmtprelay.errors import MalformedError
+from .._vsmtprelay.role.variables import DEFAULTS
+
+_TEXTS = {"type": "list", "elements": "str", "default": []}
+# As roles/pop_before_smtp/meta/argument_specs.yml has them, without their prefix; a test compares the two.
+VIRTUAL_SERVER = {
+    "name": {"type": "str", "required": True},
+    "root": {"type": "path", "default": "/"},
+    "relayers_db": {"type": "path"},
+    "sendmail_cf": {"type": "path"},
+    "addresses": _TEXTS,
+    "domains": _TEXTS,
+}
+PERMISSION = {
+    "address": {"type": "str", "required": True},
+    "owner": {"type": "str"},
+    "reason": {"type": "str"},
+    "virtual_servers": _TEXTS,
+}
+SPECIFICATION = {
+    "state": {"type": "str", "choices": ["present", "absent"]},
+    "virtual_servers": {"type": "list", "elements": "dict", "options": VIRTUAL_SERVER},
+    "permissions": {"type": "list", "elements": "dict", "options": PERMISSION},
+    "window": {"type": "int"},
+    "expire": {"type": "int"},
+    "cron_hour": {"type": "int"},
+    "cron_minute": {"type": "int"},
+    "recorder": {"type": "str", "choices": ["dovecot", "pam", "none"]},
+    "pam_services": {"type": "list", "elements": "str"},
+    "ignore": {"type": "list", "elements": "str"},
+    "sendmail_source": {"type": "str", "choices": ["auto", "mc", "cf"]},
+    "install_packages": {"type": "bool"},
+    "remove_databases": {"type": "bool"},
+}
+
+
+def typed(variables, default_name):
+    """Return the role's variables with the types that they have to have; those that are missing have their defaults.
+
+    ``default_name`` is what the host's one virtual server is called by default. Raises MalformedError with all that is wrong.
+    """
+    default = {"virtual_servers": [{"name": default_name}]}
+    result = ArgumentSpecValidator(SPECIFICATION).validate({**DEFAULTS, **default, **variables})
+    if result.error_messages:
+        raise MalformedError("; ".join(result.error_messages))
+    return {name: result.validated_parameters[name] for name in SPECIFICATION}

@@ -1,0 +1,241 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""systemd units that run and have read their files, or else run with those that they had before. Private to the collection."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+
+from .._vsmtprelay import programs
+from .._vsmtprelay.errors import RelayError
+from .._vsmtprelay.files import text_file
+from .results import for_each
+
+DIRECTORY = "/etc/systemd/system"
+PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+READABLE = text_file.Attributes(uid=0, gid=0, mode=0o644)
+# Of one unit, as the modules take it.
+OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "content": {"type": "str"},
+    "reads": {"type": "list", "elements": "path", "default": []},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+class SystemctlError(RelayError):
+    """A unit did not do what it was told."""
+
+
+class _Units:
+    """The units of this host, as one call of a module finds and leaves them."""
+
+    def __init__(self, files, memory):
+        """``files`` are UndoableFiles, ``memory`` is the path of the file on the target that tells what each unit has read."""
+        self._files = files
+        self._check_mode = files.check_mode
+        self._memory = memory
+        self._read_at_first = self._remembered()
+        self._noted = dict(self._read_at_first)
+        self._read = dict(self._read_at_first)
+        self._installed = set()
+        # The properties of units before anything was done to them.
+        self._before = {}
+        self.actions = []
+        self._began = int(time.time())
+
+    def install(self, item):
+        """Put the file of a unit of one's own there: a socket cannot start before there is its service. Raises RelayError."""
+        if item["content"] is not None and item["state"] == "present":
+            self._before[item["name"]] = self._properties(item["name"])
+            path = os.path.join(DIRECTORY, item["name"])
+            if self._files.ensure(path, item["content"].encode(), READABLE):
+                self.actions.append(f"install {item['name']}")
+                self._installed.add(item["name"])
+
+    def ensure(self, item):
+        """Bring one unit to what it has to be. Raises RelayError."""
+        absent, name = item["state"] == "absent", item["name"]
+        if item["content"] is None:
+            self._ensure_of_host(name, self._digest(item["reads"]), absent)
+        elif absent:
+            self._ensure_removed(name)
+        else:
+            self._ensure_own(name, self._digest([os.path.join(DIRECTORY, name), *item["reads"]]))
+        if not self._check_mode and self._read != self._noted:
+            self._remember()
+
+    def put_back(self, items):
+        """Give the units of ``items`` the files that they had before, and let those run that ran. Raises RelayError."""
+        own = [item["name"] for item in items if item["name"] in self._before]
+        for name in reversed(own):
+            # It may never have come so far that this would succeed.
+            programs.run(["systemctl", "stop", name], programs.SECONDS_TO_START)
+            if self._before[name]["UnitFileState"] != "enabled":
+                programs.run(["systemctl", "disable", name], programs.SECONDS_TO_TELL)
+        self._files.put_back()
+        self._do("daemon-reload")
+        for name in own:
+            # Else the next start would be counted as one too many.
+            programs.run(["systemctl", "reset-failed", name], programs.SECONDS_TO_TELL)
+            if self._before[name]["ActiveState"] == "active":
+                self._do("start", name)
+        for item in items:
+            name = item["name"]
+            if item["content"] is None and self._read.get(name) != self._read_at_first.get(name):
+                self._do("reload-or-restart", name)
+        self._read = dict(self._read_at_first)
+        self._remember()
+
+    def last_words(self, name):
+        """Return what the unit's program said last since this began, else what systemd said first against it, or nothing."""
+        programs.run(["journalctl", "--sync"], programs.SECONDS_TO_TELL)
+        own, systemd = (
+            programs.run(
+                [
+                    *("journalctl", "--quiet", "--no-pager", "--output=cat", f"--since=@{self._began}"),
+                    *matches,
+                ],
+                programs.SECONDS_TO_TELL,
+            ).text.splitlines()
+            for matches in ([f"_SYSTEMD_UNIT={name}"], ["--priority=warning", f"UNIT={name}"])
+        )
+        return next((line.strip() for line in [*reversed(own), *systemd] if line.strip()), "")
+
+    def _ensure_of_host(self, name, digest, absent):
+        known = self._read.get(name)
+        # Files that are not there, and of which it was never told, need no reload.
+        if digest != known and (digest or known):
+            if self._properties(name)["ActiveState"] == "active":
+                self._read[name] = digest
+                self._do("try-reload-or-restart", name)
+                self._check_active(name)
+            self._read[name] = digest
+        if absent or not digest:
+            self._read.pop(name, None)
+
+    def _ensure_own(self, name, digest):
+        installed, before = name in self._installed, self._properties(name)
+        # Unit files that systemd has not read, be it because a run was cut off.
+        if before["NeedDaemonReload"] == "yes" or (installed and before["LoadState"] != "loaded"):
+            self._do("daemon-reload")
+        if before["UnitFileState"] != "enabled":
+            self._do("enable", name)
+        if installed or before["ActiveState"] != "active" or self._read.get(name) != digest:
+            # A socket cannot be opened anew while the service that it starts has it (systemd.socket(5)).
+            served = name.replace(".socket", ".service")
+            if served != name and self._properties(served)["ActiveState"] in ("active", "activating"):
+                self._do("stop", served)
+            self._do("restart", name)
+            self._check_active(name)
+        self._read[name] = digest
+
+    def _ensure_removed(self, name):
+        before = self._properties(name)
+        if before["ActiveState"] not in ("inactive", "failed"):
+            self._do("stop", name)
+        if before["UnitFileState"] == "enabled":
+            self._do("disable", name)
+        removed = self._files.ensure_none(os.path.join(DIRECTORY, name))
+        if removed:
+            self.actions.append(f"remove {name}")
+        if removed or (before["LoadState"] == "loaded" and before["NeedDaemonReload"] == "yes"):
+            self._do("daemon-reload")
+        if before["ActiveState"] == "failed":
+            self._do("reset-failed", name)
+        self._read.pop(name, None)
+
+    def _check_active(self, name):
+        if not self._check_mode and self._properties(name)["ActiveState"] not in ("active", "reloading"):
+            raise SystemctlError(f"{name} did not stay up")
+
+    def _properties(self, name):
+        shown = programs.run(["systemctl", "show", "--property", PROPERTIES, "--", name], programs.SECONDS_TO_TELL)
+        if shown.status != 0:
+            raise SystemctlError(f"{name}: systemctl cannot show it: {shown.complaint}")
+        return dict(line.partition("=")[::2] for line in shown.text.splitlines())
+
+    def _do(self, *words):
+        self.actions.append(" ".join(words))
+        if self._check_mode:
+            return
+        done = programs.run(["systemctl", *words], programs.SECONDS_TO_START)
+        if done.status != 0:
+            raise SystemctlError(f"systemctl {' '.join(words)}: {done.complaint.splitlines()[0]}")
+
+    def _digest(self, paths):
+        """Return the sum of what is in the files, or an empty string if none of them is there."""
+        digest, found = hashlib.sha256(), False
+        for path in _files_of(paths):
+            content = text_file.read(path)
+            if content is not None:
+                found = True
+                digest.update(f"{path} {len(content)}\n".encode() + content)
+        return digest.hexdigest() if found else ""
+
+    def _remembered(self):
+        try:
+            return json.loads(text_file.read(self._memory) or b"{}")
+        except ValueError:
+            return {}
+
+    def _remember(self):
+        text_file.create_directory(os.path.dirname(self._memory))
+        text_file.replace(self._memory, json.dumps(self._read, indent=1, sort_keys=True).encode() + b"\n", READABLE)
+        self._noted = dict(self._read)
+
+
+def ensure_units(files, items, memory):
+    """Bring the units of ``items`` to what they have to be, each as OPTIONS has it, in this order.
+
+    ``files`` are the UndoableFiles that these units read. If a unit does not come up, those behind it are not told of
+    anything, and all files and units are put back as they were. Returns what was done, and messages for what failed.
+    """
+    units = _Units(files, memory)
+    failures = for_each(items, units.install)[1]
+    for item in items if not failures else ():
+        try:
+            units.ensure(item)
+        except RelayError as error:
+            if files.check_mode or item["state"] == "absent":
+                failures.append(f"{error}; look into journalctl --unit={item['name']}")
+                continue
+            failures.append(_put_back(units, items, item["name"], error))
+            break
+    return units.actions, failures
+
+
+def _put_back(units, items, name, error):
+    """Put files and units back, for the unit ``name`` did not come up; return the message that tells it all."""
+    words = units.last_words(name)
+    said = f": {words}" if words else ""
+    try:
+        units.put_back(items)
+    except RelayError as failure:
+        outcome = f"nor can it be had as it was: {failure}; look into journalctl --unit={name}"
+    else:
+        outcome = "the files and units that this run changed are again as they were before"
+    return f"{name} does not come up{said} ({error}); {outcome}"
+
+
+def _files_of(paths):
+    """Yield the paths of the files that ``paths`` name; a directory stands for all files below it but for compiled Python."""
+    for path in paths:
+        if os.path.isdir(path):
+            yield from files_below(path)
+        else:
+            yield path
+
+
+def files_below(directory):
+    """Return the paths of all files below ``directory``, in order, but for those that Python keeps of what it compiled."""
+    found = []
+    for top, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if name != "__pycache__"]
+        found += [os.path.join(top, name) for name in names]
+    return sorted(found)

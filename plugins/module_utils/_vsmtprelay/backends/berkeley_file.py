@@ -1,0 +1,224 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hash file itself: keys and values through libdb. Nothing else in the package writes Berkeley DB.
+
+libdb only ever opens a copy, through the file descriptor that holds it: to open the live file and close it again would
+drop the record locks that this process holds on it (fcntl(2)), and a writer killed half-way leaves a corrupt file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import marshal
+import os
+
+from ..errors import UnreadableError, UnwritableError
+from . import berkeley_pages
+from .berkeley_binding import binding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from mmap import mmap
+    from typing import Any
+
+# libdb's own cache, in bytes. Its default of 256 KiB makes a bulk change read pages in and write them out all the time; more
+# than this gains nothing: behind it there is memory, not a disk. Reading goes through the pages once, in their order.
+READING_CACHE = 1 << 20
+WRITING_CACHE = 8 << 20
+# A file of up to so many bytes is read to look at its pages, a larger one is mapped: it is in memory once already.
+LARGEST_READ = 4 << 20
+# An item takes at least so many bytes of a page: two offsets, two types, an address and a digit.
+SMALLEST_ITEM = 8
+# So many entries are looked at to see whether a file was written with makemap -N.
+PROBED_ENTRIES = 16
+
+
+class HashFile:
+    """The entries of the hash file behind a file descriptor. Keys and values are bytes."""
+
+    def __init__(self, descriptor: int, path: str, writable: bool = False, known_sound: bool = False) -> None:
+        """Open what ``descriptor`` refers to; ``path`` (str) is the name for messages.
+
+        Its pages are looked at first, unless it is ``known_sound``. An empty file becomes a hash file without entries, if
+        ``writable``.
+
+        Raises UnreadableError if it is not a whole Berkeley DB hash file, UnwritableError if its keys end in NUL and it is
+        to be written, MissingBindingError if Python cannot read one.
+        """
+        self._path = path
+        self._descriptor = descriptor
+        self._libdb = binding()
+        size = os.fstat(descriptor).st_size
+        self._most_items = size // SMALLEST_ITEM
+        self._can_be_split: bool | None = None
+        if size and not known_sound:
+            self._check_pages()
+        if not writable:
+            flags = self._libdb.DB_RDONLY
+        elif size == 0:
+            flags = self._libdb.DB_CREATE
+        else:
+            flags = 0
+        self._db = self._libdb.DB()
+        if size == 0:
+            # A checksum in each page: sendmail then gets an error instead of a wrong answer out of a damaged page, and a
+            # repair knows which pages to trust.
+            self._db.set_flags(self._libdb.DB_CHKSUM)
+        self._db.set_cachesize(0, min(max(READING_CACHE, 2 * size), WRITING_CACHE) if writable else READING_CACHE)
+        try:
+            self._db.open(f"/proc/self/fd/{descriptor}", dbtype=self._libdb.DB_HASH, flags=flags)
+        except self._libdb.DBError as error:
+            self._db.close()
+            raise self._damaged(error) from None
+        self._duplicates = bool(self._db.get_flags() & self._libdb.DB_DUP)
+        if writable and size and not known_sound:
+            self._refuse_nul_terminated()
+
+    def __enter__(self) -> HashFile:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write out what changed and let go of the file. Raises UnreadableError if libdb finds it damaged."""
+        try:
+            self._db.close()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def sync(self) -> None:
+        """Write out what changed. Raises UnreadableError if libdb finds the file damaged."""
+        try:
+            self._db.sync()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value of ``key``, or None."""
+        try:
+            value: bytes | None = self._db.get(key)
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+        return value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Store ``value`` under ``key``, in place of the value, or all the values, that it had."""
+        try:
+            if self._duplicates and self._db.exists(key):
+                self._db.delete(key)
+            self._db.put(key, value)
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def delete(self, key: bytes) -> None:
+        """Take ``key`` away. Raises KeyError if it is not there."""
+        try:
+            self._db.delete(key)
+        except self._libdb.DBNotFoundError:
+            raise KeyError(key) from None
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every key with its value, in the file's own order."""
+        return itertools.chain.from_iterable(itertools.starmap(zip, self.pages()))
+
+    def pages(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Yield every key and every value, as many at a time as lie in a page if they can be read without libdb."""
+        if self._have_pages_only_plain_items():
+            yield from berkeley_pages.items(self._content())
+        else:
+            yield from (([key], [value]) for unused, (key, value) in self._walk())
+
+    def delete_where(self, choose: Callable[[list[bytes], list[bytes]], list[bytes]]) -> None:
+        """Take away every entry whose key ``choose`` returns; it is given all keys and their values, some at a time."""
+        if self._duplicates:
+            # To delete a key would take all its values.
+            for cursor, (key, value) in self._walk():
+                if choose([key], [value]):
+                    cursor.delete()
+            return
+        # All keys first, since libdb moves entries to other pages when it deletes some. In as little memory as can be: half a
+        # million bytes objects need more than the file.
+        chosen = [marshal.dumps(keys) for keys in itertools.starmap(choose, self.pages()) if keys]
+        try:
+            for keys in chosen:
+                for key in marshal.loads(keys):
+                    self._db.delete(key)
+        except self._libdb.DBNotFoundError:
+            raise self._damaged("a key lies in a wrong bucket") from None
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def _have_pages_only_plain_items(self) -> bool:
+        """Tell whether all items lie in the pages as they are; what changed is written out, and checksums are compared."""
+        try:
+            self.sync()
+            if self._can_be_split is None:
+                self._check_pages()
+            if self._can_be_split and self._db.get_flags() & self._libdb.DB_CHKSUM:
+                self._db.stat()  # goes through all pages, and libdb compares the checksum of each
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+        return bool(self._can_be_split)
+
+    def _walk(self) -> Iterator[tuple[Any, tuple[bytes, bytes]]]:
+        """Yield libdb's cursor with the key and value on which it stands, for every entry, whatever its items are like."""
+        left = self._most_items
+        try:
+            cursor = self._db.cursor()
+            try:
+                item = cursor.first()
+                while item is not None:
+                    yield cursor, item
+                    left -= 1
+                    if left < 0:
+                        raise self._damaged("its pages go in a circle")
+                    item = cursor.next()
+            finally:
+                cursor.close()
+        except self._libdb.DBError as error:
+            raise self._damaged(error) from None
+
+    def _check_pages(self) -> None:
+        data = self._content()
+        try:
+            self._can_be_split = berkeley_pages.check_pages(data, len(data))
+        except berkeley_pages.Fault as fault:
+            raise self._damaged(str(fault)) from None
+        if not self._can_be_split:
+            # Items in pages of their own, and duplicates, which only other makers' files have: libdb follows them in circles.
+            from .berkeley_verify import libdb_finds_sound
+
+            if not libdb_finds_sound(self._descriptor):
+                raise self._damaged("db5.3_verify finds fault with it")
+
+    def _content(self) -> bytes | mmap:
+        size = os.fstat(self._descriptor).st_size
+        if size <= LARGEST_READ:
+            return os.pread(self._descriptor, size, 0)
+        import mmap  # only here: importing it takes longer than to look at a small file
+
+        return mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
+
+    def _refuse_nul_terminated(self) -> None:
+        keys = [key for unused, (key, value) in itertools.islice(self._walk(), PROBED_ENTRIES)]
+        if keys and all(key.endswith(b"\0") for key in keys):
+            raise UnwritableError(
+                f"{self._path}: its keys end in NUL, as makemap -N writes them, nothing was changed; rebuild it without -N: "
+                f"vsmtprelay --database {self._path} dump > relayers && makemap hash {self._path} < relayers"
+            )
+
+    def _damaged(self, error: Exception | str) -> UnreadableError:
+        if isinstance(error, self._libdb.DBRunRecoveryError):
+            # What libdb makes of a wrong checksum in a database without a log to recover from.
+            error = "a page does not fit its checksum"
+        reason = error if isinstance(error, str) else error.args[-1]
+        return UnreadableError(
+            f"{self._path}: not a sound Berkeley DB hash file ({reason}), nothing was changed; "
+            f"see what vsmtprelay --database {self._path} repair can save"
+        )

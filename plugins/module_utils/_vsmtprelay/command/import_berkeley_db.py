@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Berkeley DB file that another program made, hash or btree: all that is in it, read in a process of its own.
+
+libdb trusts the pages of a btree: on a damaged one it may crash or never return. So it is that process which ends then.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import struct
+
+# The signal module would take longer to import than to read a small file; this is what it wraps.
+from _signal import SIG_DFL, SIGALRM, alarm, signal
+
+from ..backends.berkeley_binding import binding
+from ..backends.berkeley_pages import HASH_MAGIC
+from ..errors import UnreadableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BTREE_MAGIC = 0x053162
+MAGIC_AT = 12  # in the first page, since version 2.0
+MAGIC_AT_VERSION_1 = 0
+READ_SECONDS = 60
+
+
+def is_berkeley_db(beginning: bytes) -> bool:
+    """Tell whether a file that has this ``beginning`` (16 bytes or more) is a hash or a btree that libdb 5.3 may read."""
+    return _has_magic(beginning, MAGIC_AT)
+
+
+def is_version_1(beginning: bytes) -> bool:
+    """Tell whether it is one of Berkeley DB 1.85, which has another layout."""
+    return _has_magic(beginning, MAGIC_AT_VERSION_1)
+
+
+def read(descriptor: int, path: str) -> list[tuple[bytes, bytes]]:
+    """Return all keys with their values of the hash or btree behind ``descriptor``; ``path`` is the name for messages.
+
+    Raises UnreadableError if libdb cannot read it, MissingBindingError if there is no libdb for this Python.
+    """
+    libdb = binding()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reader)
+            signal(SIGALRM, SIG_DFL)
+            alarm(READ_SECONDS)
+            with open(writer, "wb") as pipe:
+                marshal.dump(everything_in(descriptor, libdb), pipe)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    try:
+        items, reason = marshal.loads(answer)
+    except (EOFError, ValueError, TypeError):
+        items, reason = None, "libdb gave up on it"
+    if items is None:
+        raise UnreadableError(
+            f"{path}: not a sound Berkeley DB file ({reason}), nothing was imported; see what db5.3_verify {path} says"
+        )
+    return list(items)
+
+
+def everything_in(descriptor: int, libdb: Any) -> tuple[list[tuple[bytes, bytes]] | None, str]:
+    """Return the items and no reason, or no items and the reason why. May crash."""
+    database = libdb.DB()
+    try:
+        try:
+            database.open(f"/proc/self/fd/{descriptor}", dbtype=libdb.DB_UNKNOWN, flags=libdb.DB_RDONLY)
+            if database.get_type() not in (libdb.DB_HASH, libdb.DB_BTREE):
+                return None, "neither a hash nor a btree"
+            items = []
+            cursor = database.cursor()
+            item = cursor.first()
+            while item is not None:
+                items.append(item)
+                item = cursor.next()
+            cursor.close()
+            return items, ""
+        finally:
+            database.close()
+    except libdb.DBError as error:
+        return None, str(error.args[-1])
+
+
+def _has_magic(beginning: bytes, at: int) -> bool:
+    if len(beginning) < at + 4:
+        return False
+    return any(struct.unpack_from(order + "I", beginning, at)[0] in (HASH_MAGIC, BTREE_MAGIC) for order in "<>")

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The entries of other programs that open a relay to those who read mail: pop-before-smtp, DRAC, popauth, vpopmail.
+
+They are in a Berkeley DB hash or btree, or in text that makemap reads. The keys are addresses in several spellings. The values
+are times of logins, times at which entries expire, or a word: then the login was at the latest when the file was last changed.
+Nothing is guessed: what is not certainly a permission for one address is a fault.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ..backends.berkeley_verify import libdb_finds_sound
+from ..database.locks import Deadline
+from ..database.publish import SECOND_NS
+from ..database.snapshot import Snapshot
+from ..entries.addresses import key_of
+from ..entries.makemap_text import parse_makemap, printable_text
+from ..entries.timestamps import LAST_TIMESTAMP, timestamp_of
+from ..errors import MalformedError, UnreadableError
+from . import import_berkeley_db
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STANDARD_INPUT, STANDARD_INPUT_NAME = "-", "standard input"
+# Values by which sendmail and Postfix let a client relay. A map for them may as well hold REJECT.
+PERMISSIONS = ("ok", "relay")
+LONGEST_SHOWN = 60
+# sendmail's popauth.m4 puts it before the address.
+TAG = "pop:"
+# vpopmail's open-smtp has a line of tcprules(1) in the place of the address.
+TCP_RULE = ":allow,relayclient"
+# DRAC that was built for other mail servers than sendmail writes networks of one address.
+SINGLE_ADDRESS = {False: "/32", True: "/128"}
+
+
+class Source:
+    """The entries of one file, and when it was last changed (epoch seconds)."""
+
+    __slots__ = ("changed", "items", "path")
+
+    def __init__(self, path: str, items: Iterable[tuple[bytes, bytes]], changed: int) -> None:
+        self.path = path
+        self.items = items
+        self.changed = changed
+
+
+def read(path: str, now: int, lock_seconds: float) -> Source:
+    """Return what is in the file at ``path``, or on the standard input where that is ``-``.
+
+    Raises UnreadableError if it is missing, damaged, or neither a Berkeley DB nor text, MalformedError if it is text that
+    makemap would not read, BusyError if another program has it open for writing for longer than ``lock_seconds``.
+    """
+    if path == STANDARD_INPUT:
+        return Source(STANDARD_INPUT_NAME, _items_of_text(STANDARD_INPUT_NAME, _standard_input()), now)
+    with Snapshot(path, Deadline(lock_seconds), damaged=True) as snapshot:
+        if snapshot.identity is None:
+            raise UnreadableError(f"{path}: no such file; check the path")
+        # A time in the future would be a permission that lasts until then.
+        changed = min(now, snapshot.modified_ns // SECOND_NS)
+        content = snapshot.content()
+        if import_berkeley_db.is_berkeley_db(content):
+            if not libdb_finds_sound(snapshot.descriptor):
+                raise UnreadableError(f"{path}: damaged, nothing was imported; see what db5.3_verify {path} says")
+            return Source(path, import_berkeley_db.read(snapshot.descriptor, path), changed)
+    if import_berkeley_db.is_version_1(content):
+        raise UnreadableError(
+            f"{path}: a Berkeley DB 1.85 file, which libdb 5.3 cannot read; "
+            "convert it where it was made: db_dump185 old.db | db_load new.db"
+        )
+    return Source(path, _items_of_text(path, content), changed)
+
+
+def timestamps_in(
+    source: Source, now: int, expires_after: int | None = None, permissions: Iterable[str] = PERMISSIONS
+) -> tuple[dict[str, int], list[str]]:
+    """Return the keys of ``source``, as sendmail looks them up, with the times of the logins, and a line for each fault.
+
+    With ``expires_after`` its numbers are the times at which entries expire, so many minutes after the login, which cannot
+    have been later than ``now``. The values ``permissions`` stand for a login when the file was last changed.
+    """
+    granted = {value.lower() for value in permissions}
+    found: dict[str, int] = {}
+    faults = []
+    for stored_key, stored_value in source.items:
+        value = printable_text(stored_value)
+        try:
+            key = _key_in(printable_text(stored_key))
+            timestamp = source.changed if value.lower() in granted else _timestamp_in(stored_value, now, expires_after)
+        except MalformedError as error:
+            faults.append(f"{source.path}: {error}")
+            continue
+        if timestamp is None:
+            shown = value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}..."
+            faults.append(
+                f"{source.path}: {key} has the value {shown!r}, neither a time nor one that is known to let it relay; "
+                f"--value {shown!r} says that it is one"
+            )
+        else:
+            found[key] = max(timestamp, found.get(key, 0))
+    return found, faults
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise UnreadableError(f"{STANDARD_INPUT_NAME}: is closed; name a file")
+    content = sys.stdin.buffer.read()
+    if import_berkeley_db.is_berkeley_db(content):
+        raise UnreadableError(f"{STANDARD_INPUT_NAME}: a Berkeley DB has to be named as a file")
+    return content
+
+
+def _items_of_text(path: str, content: bytes) -> list[tuple[bytes, bytes]]:
+    if b"\0" in content:
+        raise UnreadableError(f"{path}: neither a Berkeley DB hash or btree nor text that makemap reads; check the path")
+    try:
+        return list(parse_makemap(content.decode("utf-8", "surrogateescape")).items())
+    except MalformedError as error:
+        raise MalformedError(f"{path}: {error}, nothing was imported") from None
+
+
+def _key_in(text: str) -> str:
+    """Return the key of the one address that ``text``, the key of another program, stands for. Raises MalformedError."""
+    address = text
+    if text.lower().startswith(TAG):
+        address = text[len(TAG) :]
+    elif TCP_RULE in text.lower():
+        address = text[: text.lower().index(TCP_RULE)]
+    suffix = SINGLE_ADDRESS[":" in address]
+    if address.endswith(suffix):
+        address = address[: -len(suffix)]
+    try:
+        return key_of(address)
+    except MalformedError:
+        return key_of(text)  # names it as it is in the file
+
+
+def _timestamp_in(value: bytes, now: int, expires_after: int | None) -> int | None:
+    number = timestamp_of(value)
+    if number is None or number > LAST_TIMESTAMP:
+        return None
+    if expires_after is None:
+        return number
+    return max(0, min(number - 60 * expires_after, now))

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""See whether a database is sound, and save what can be saved of one that is not."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..backends import berkeley_pages
+from ..backends.berkeley_salvage import salvage
+from ..backends.berkeley_verify import libdb_finds_sound
+from ..entries.addresses import key_of
+from ..entries.timestamps import timestamp_of
+from ..errors import MalformedError, UnreadableError
+from ..files.symlinks import resolve
+from .locks import Deadline, WriterLock
+from .publish import publish
+from .relayers_db import LOCK_SECONDS, write_errors
+from .snapshot import Snapshot
+
+
+class Repaired:
+    """What a repair did: the number of ``entries`` that the database now has, and the path of the ``copy`` of the old one."""
+
+    __slots__ = ("copy", "entries")
+
+    def __init__(self, copy: str, entries: int) -> None:
+        self.copy = copy
+        self.entries = entries
+
+
+def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
+    """Return the number of entries of the database at ``path``, after libdb has checked every page of it.
+
+    Raises UnreadableError if it is damaged or missing, BusyError.
+    """
+    path = resolve(path)
+    with Snapshot(path, Deadline(lock_seconds)) as snapshot:
+        if not snapshot.exists:
+            raise UnreadableError(f"{path}: no such database")
+        if not _is_sound(snapshot):
+            raise UnreadableError(f"{path}: damaged; vsmtprelay --database {path} repair saves what can be read of it")
+        return sum(1 for unused in snapshot.items())
+
+
+def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = False) -> Repaired | None:
+    """Put a sound database in the place of a damaged one, with all that can be trusted of it; None if it is sound.
+
+    The damaged file is kept beside it. What is neither an address nor a timestamp stays behind there. With ``check_only``
+    nothing is written. Raises UnreadableError if there is none, UnwritableError, InputOutputError, BusyError.
+    """
+    path = resolve(path)
+    deadline = Deadline(lock_seconds)
+    with write_errors(path), Snapshot(path, deadline, damaged=True) as snapshot:
+        if not snapshot.exists:
+            raise UnreadableError(f"{path}: no such database")
+        if _is_sound(snapshot):
+            return None
+        saved = _saved(snapshot.content())
+        copy = _free_name(f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+        if check_only:
+            return Repaired(copy, len(saved))
+        with WriterLock(path, deadline) as writer:
+            _keep(snapshot, copy)
+            snapshot.rebuild(saved)
+            if not publish(snapshot, writer, deadline):
+                raise UnreadableError(f"{path}: changed while it was being repaired; look at it again")
+        return Repaired(copy, len(saved))
+
+
+def _is_sound(snapshot: Snapshot) -> bool:
+    """Have both libdb's own program and ourselves look at every page."""
+    data = snapshot.content()
+    if berkeley_pages.fault_of(data, len(data)) or berkeley_pages.has_misplaced_keys(data):
+        return False
+    return libdb_finds_sound(snapshot.descriptor)
+
+
+def _saved(data: bytes) -> dict[bytes, bytes]:
+    saved: dict[bytes, bytes] = {}
+    for key, value in salvage(data, _is_entry):
+        # Should a key be there twice, the older permission is the one that cannot be too long.
+        if key not in saved or (timestamp_of(value) or 0) < (timestamp_of(saved[key]) or 0):
+            saved[key] = value
+    return saved
+
+
+def _is_entry(key: bytes, value: bytes) -> bool:
+    try:
+        return timestamp_of(value) is not None and key_of(key.decode("ascii")).encode() == key
+    except (MalformedError, UnicodeDecodeError):
+        return False
+
+
+def _free_name(name: str) -> str:
+    """Return ``name``, or with a number behind it where there is such a file."""
+    number, free = 0, name
+    while os.path.lexists(free):
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _keep(snapshot: Snapshot, copy: str) -> None:
+    """Write the damaged file, as it was read, to ``copy``, with the same owner and mode."""
+    status = os.stat(snapshot.path)
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        snapshot.write_to(descriptor)
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, status.st_mode & 0o7777)
+        os.fsync(descriptor)
+    except BaseException:
+        os.unlink(copy)
+        raise
+    finally:
+        os.close(descriptor)

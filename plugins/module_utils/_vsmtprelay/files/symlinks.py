@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Symbolic links on the way to a database or a configuration file: which of them root follows.
+
+The files of virtual servers lie in directories of their users, where root works every night. A link that such a user made
+must not lead root to a file that is not that user's: not to empty somebody's access map, and not to have the sendmail.cf of the
+host look into that user's database.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import UnwritableError
+
+MOST_LINKS = 40  # as path_resolution(7)
+
+
+def resolve(path: str) -> str:
+    """Return the absolute path that ``path`` leads to, whether there is a file or not.
+
+    For root every link on the way has to belong to root or to the owner of what it leads to (of the directory, where there is
+    no file). Raises UnwritableError if one does not.
+    """
+    real = os.path.realpath(path)
+    if os.geteuid() == 0:
+        try:
+            owner = os.stat(real if os.path.exists(real) else os.path.dirname(real)).st_uid
+        except OSError:
+            return real  # told by whoever opens it
+        for link in _links(os.path.abspath(path)):
+            if os.lstat(link).st_uid not in (0, owner):
+                raise UnwritableError(
+                    f"{path}: {link} is a symbolic link of a user who does not own {real}, so root does not follow it, "
+                    "nothing was changed; remove the link, or give it to root with chown -h"
+                )
+    return real
+
+
+def _links(path: str) -> list[str]:
+    """Return all symbolic links that are followed on the way to ``path`` (absolute)."""
+    links: list[str] = []
+    here, rest = "/", path.split("/")
+    while rest and len(links) <= MOST_LINKS:
+        name = rest.pop(0)
+        if name in ("", "."):
+            continue
+        here = os.path.dirname(here) if name == ".." else os.path.join(here, name)
+        if os.path.islink(here):
+            links.append(here)
+            target = os.readlink(here)
+            here = "/" if target.startswith("/") else os.path.dirname(here)
+            rest = target.split("/") + rest
+    return links

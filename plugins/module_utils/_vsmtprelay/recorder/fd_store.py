@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connections on which reports come, so that none is lost with the process that serves it.
+
+systemd keeps a duplicate of each (sd_pid_notify_with_fds(3), FDSTORE). When the recorder is killed, what it has not read yet is
+still there, and the next recorder gets it. When the recorder ends of its own accord, it lets the other side close first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from .libraries import daemon
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from aiohttp.web import Server
+    from aiohttp.web_protocol import RequestHandler
+
+# As many as the unit's FileDescriptorStoreMax= lets systemd keep.
+MOST_KEPT = 4000
+
+
+class ServedConnections:
+    """The connections that ``servers`` serve. To be used from the event loop only."""
+
+    def __init__(self, servers: Sequence[Server], is_busy: Callable[[RequestHandler], bool]) -> None:
+        """Ask ``is_busy`` whether a report from a connection is being worked on."""
+        self._servers = servers
+        self._is_busy = is_busy
+        self._names: dict[RequestHandler, str] = {}
+        self._number = 0
+        self._dismissed: set[RequestHandler] = set()
+
+    async def adopt(self, connection: socket.socket, name: str, server: Server) -> None:
+        """Serve a connection that an earlier recorder left with systemd under ``name``."""
+        connection.setblocking(False)
+        _transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(server, connection)
+        self._names[protocol] = name
+
+    def store_fds(self) -> None:
+        """Give systemd the connections that are new, and have it forget those that are closed; to be called now and then."""
+        open_ones = set(self._open_ones())
+        for closed in [each for each in self._names if each not in open_ones]:
+            daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={self._names.pop(closed)}")
+        for new in open_ones.difference(self._names):
+            transport = new.transport
+            if transport is not None and not transport.is_closing() and len(self._names) < MOST_KEPT:
+                self._number += 1
+                self._names[new] = name = f"report-{os.getpid()}-{self._number}"
+                # Also when the other side has closed it: there may be a report in it.
+                descriptor = transport.get_extra_info("socket").fileno()
+                daemon.notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", fds=[descriptor])
+
+    def dismiss(self) -> int:
+        """Have the other side close each connection on which nothing is going on, and tell how many there still are.
+
+        Dovecot sees the end of what we send, and closes. A report that was on its way meanwhile is still read and recorded; had
+        we closed first, it would be lost.
+        """
+        open_ones = list(self._open_ones())
+        for each in open_ones:
+            transport = each.transport
+            if isinstance(transport, asyncio.WriteTransport) and each not in self._dismissed and not self._is_busy(each):
+                self._dismissed.add(each)
+                transport.write_eof()
+        return len(open_ones)
+
+    def forget(self) -> None:
+        """Have systemd forget all of them."""
+        for name in self._names.values():
+            daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
+        self._names.clear()
+
+    def _open_ones(self) -> Iterator[RequestHandler]:
+        for server in self._servers:
+            yield from server.connections
+
+
+def sockets_from_systemd() -> tuple[list[socket.socket], list[tuple[str, socket.socket]]]:
+    """Return the sockets that listen, and the connections that an earlier recorder left, with their names."""
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    listening, left = [], []
+    for position, descriptor in enumerate(daemon.listen_fds()):
+        each = socket.socket(fileno=descriptor)
+        if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            listening.append(each)
+        else:
+            left.append((names[position] if position < len(names) else "", each))
+    return listening, left

@@ -1,0 +1,226 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Bring logins to the databases: all that wait for the same database go into one write, which is called a group commit.
+
+A login is in the spool from the moment at which it was taken until it is in its database.
+
+A login that comes alone finds its file prepared (next_file), and is written right where it was taken: to change to another
+thread and back takes a third of the time of such a write. Whatever may wait for somebody is done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ..database import edits, relayers_db
+from ..database.prepared import PreparedFile
+from .spool import Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# How long a login is kept waiting for the database. Dovecot gives up after 250 ms (the role's setting) and lets the
+# login through, so that there is no use in holding it for longer.
+ANSWER_SECONDS = 0.2
+# How long one write may wait for makemap before the failure is told and the write is tried anew.
+LOCK_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+# Each database that somebody holds locked takes a thread for LOCK_SECONDS. The owners of so many can lock theirs, and the
+# logins of all other virtual servers are still written at once; asyncio's own threads are six on two cores.
+MOST_WRITERS = 64
+# What is done for the next login waits so long after a write, and is not done if another login came: by then the answer is
+# out, and Dovecot has done its own part.
+RELEASE_SECONDS = 0.001
+PREPARE_SECONDS = 0.003
+# What is prepared is given up after so long without a login. A file that is open for writing keeps its file system from being
+# unmounted, or made read-only.
+IDLE_SECONDS = 5.0
+# On a disk on which a write takes longer, it is left to a thread, so that nobody waits for the disk of somebody else.
+SLOW_SECONDS = 0.02
+# Logins kept for a database that cannot be written; each takes some 200 bytes.
+MOST_PENDING = 100_000
+
+
+class _Batch:
+    """Logins that are written together: ``tried`` is done when that was tried, ``written`` when they are on the disk."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.logins: dict[str, int] = {}
+        self.tried: asyncio.Future[None] = loop.create_future()
+        self.written: asyncio.Future[None] = loop.create_future()
+        # Batches before it that could not be written.
+        self.earlier: list[_Batch] = []
+
+    def merge(self, failed: _Batch) -> None:
+        for key, timestamp in failed.logins.items():
+            self.logins[key] = max(timestamp, self.logins.get(key, 0))
+        self.earlier += [failed, *failed.earlier]
+        failed.logins, failed.earlier = {}, []
+
+    def is_written(self) -> None:
+        for batch in (self, *self.earlier):
+            batch.written.set_result(None)
+
+
+class GroupCommit:
+    """The logins on their way to one database. To be used from the event loop only."""
+
+    def __init__(
+        self,
+        path: str,
+        failed: Callable[[str], None],
+        written: Callable[[], None] = lambda: None,
+        threads: ThreadPoolExecutor | None = None,
+        prepared: set[PreparedFile] | None = None,
+    ) -> None:
+        """Write to the database at ``path``, in one of ``threads`` where it may take long; ``prepared`` is as for PreparedFile.
+
+        Calls ``failed`` with a message for every write that did not succeed, and ``written`` after every one that did.
+        """
+        self._threads = threads
+        self._path = path
+        self._failed = failed
+        self._written = written
+        self._current: _Batch | None = None
+        self._next: _Batch | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._prepared_file = PreparedFile(path, set() if prepared is None else prepared)
+        self._is_slow = False
+        self._care: asyncio.TimerHandle | None = None
+
+    async def record(self, key: str, timestamp: int) -> asyncio.Future[None]:
+        """Note that ``key`` logged in at ``timestamp`` (epoch seconds). Return a future that is done if that is on the disk.
+
+        A login that did not get there within ANSWER_SECONDS is not given up: it is written as soon as that is possible, and
+        the future is done then.
+        """
+        if self._writer is None and self._write_here({key: timestamp}):
+            written = asyncio.get_running_loop().create_future()
+            written.set_result(None)
+            self._after_write()
+            return written
+        batch = self._next = self._next or _Batch()
+        if len(batch.logins) >= MOST_PENDING and key not in batch.logins:
+            self._failed(f"{self._path}: {MOST_PENDING} logins wait to be written; one from {key} is dropped")
+            return asyncio.get_running_loop().create_future()
+        batch.logins[key] = max(timestamp, batch.logins.get(key, 0))
+        if self._writer is None:
+            self._writer = asyncio.ensure_future(self._write_all())
+        await asyncio.wait((batch.tried,), timeout=ANSWER_SECONDS)
+        return batch.written
+
+    def pending(self) -> Iterator[tuple[str, int]]:
+        """Yield address and epoch seconds of what is not written yet."""
+        for batch in (self._current, self._next):
+            if batch:
+                yield from batch.logins.items()
+
+    async def finish(self) -> None:
+        """Wait until everything is written. May take for ever: to be used with a time limit."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+        if self._care is not None:
+            self._care.cancel()
+        self._prepared_file.close()
+
+    async def _write_all(self) -> None:
+        try:
+            while self._next:
+                self._current, self._next = self._next, None
+                done = await self._write(self._current)
+                if not done:
+                    self._next = self._next or _Batch()
+                    self._next.merge(self._current)
+                self._current = None
+                if done:
+                    self._after_write()
+                else:
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self._writer = None
+
+    async def _write(self, batch: _Batch) -> bool:
+        try:
+            if not self._write_here(batch.logins):
+                begin = time.monotonic()
+                await asyncio.get_running_loop().run_in_executor(
+                    self._threads, relayers_db.change, self._path, edits.record_logins(batch.logins), LOCK_SECONDS
+                )
+                self._is_slow = time.monotonic() - begin > SLOW_SECONDS
+            batch.is_written()
+            return True
+        except Exception as error:  # pylint: disable=broad-except
+            # Whatever it was: the logins are kept for the next try.
+            self._failed(f"{error} ({len(batch.logins)} logins wait for the next try)")
+            return False
+        finally:
+            batch.tried.set_result(None)
+
+    def _write_here(self, logins: dict[str, int]) -> bool:
+        """Write ``logins`` to the file that is prepared for them, without waiting; tell whether they are on the disk."""
+        if self._is_slow:
+            return False
+        begin = time.monotonic()
+        written = self._prepared_file.change(edits.record_logins(logins)) is not None
+        self._is_slow = time.monotonic() - begin > SLOW_SECONDS
+        return written
+
+    def _after_write(self) -> None:
+        """Tell that something was written, and see to the next file unless somebody waits already."""
+        self._written()
+        if not self._next:
+            self._take_care_in(RELEASE_SECONDS, self._release)
+
+    def _take_care_in(self, seconds: float, work: Callable[[], None]) -> None:
+        if self._care is not None:
+            self._care.cancel()
+        self._care = asyncio.get_running_loop().call_later(seconds, work)
+
+    def _release(self) -> None:
+        self._prepared_file.release()
+        self._take_care_in(PREPARE_SECONDS, self._prepare)
+
+    def _prepare(self) -> None:
+        """Have the next file prepared, unless somebody waits already."""
+        if self._writer is None and not self._is_slow:
+            self._prepared_file.prepare()
+            self._take_care_in(IDLE_SECONDS, self._prepared_file.close)
+
+
+class Recording:
+    """The logins on their way to all databases. To be used from the event loop only."""
+
+    def __init__(self, failed: Callable[[str], None], spool: Spool) -> None:
+        """Call ``failed`` with a message for every write that did not succeed."""
+        self._failed = failed
+        self._spool = spool
+        self._threads = ThreadPoolExecutor(MOST_WRITERS)
+        self._prepared: set[PreparedFile] = set()
+        self._commits: dict[str, GroupCommit] = {}
+
+    async def record(self, path: str, key: str, timestamp: int) -> asyncio.Future[None]:
+        """Note in the database at ``path`` that ``key`` logged in at ``timestamp`` (epoch seconds), as GroupCommit.record()."""
+        self._spool.append(path, key, timestamp)
+        if path not in self._commits:
+            self._commits[path] = GroupCommit(path, self._failed, self._written, self._threads, self._prepared)
+        return await self._commits[path].record(key, timestamp)
+
+    async def finish(self) -> None:
+        """Wait until everything is written. May take for ever: to be used with a time limit."""
+        await asyncio.gather(*(commit.finish() for commit in self._commits.values()))
+
+    def _written(self) -> None:
+        """Empty the spool when nothing waits, which is so many times a second; else now and then, so that it does not grow."""
+        if self._spool.is_full() or next(self._pending(), None) is None:
+            self._spool.replace(self._pending())
+
+    def _pending(self) -> Iterator[tuple[str, str, int]]:
+        for path, commit in self._commits.items():
+            for key, timestamp in commit.pending():
+                yield path, key, timestamp

@@ -1,0 +1,152 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The login recorder: a small HTTP service that a POP or IMAP server asks after every right password.
+
+It answers when the login is in the database, and it answers "let them in" in every case: reading mail never fails
+because of us. Dovecot asks as it asks any policy server (Dovecot manual, "Authentication policy server"); the PAM helper
+does as Dovecot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+
+from ..errors import MalformedError
+from . import key as recorder_key
+from .group_commit import Recording
+from .libraries import web
+from .login import PATH, Login, LoginReader, NotRecorded
+from .spool import Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http_parser import RawRequestMessage
+    from aiohttp.streams import StreamReader
+    from aiohttp.web_protocol import RequestHandler
+
+    from ..servers.virtual_servers import VirtualServer, VirtualServers
+    from .journal import RecorderLog
+
+LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
+FINISH_SECONDS = 10.0
+# In the query: whether this user may come in. Dovecot can ask other questions as well.
+ASKED = "command=allow"
+LET_THEM_IN = b'{"status": 0, "msg": ""}'
+
+
+class Recorder:
+    """Takes reports of logins and sees to it that each gets into the right database."""
+
+    def __init__(
+        self, servers: VirtualServers, reader: LoginReader, log: RecorderLog, key: str = "", spool: Spool | None = None
+    ) -> None:
+        """``key`` is the secret that a report has to bring along where anybody can reach the socket."""
+        self._servers = servers
+        self._reader = reader
+        self._log = log
+        self._key = key.encode()
+        self._spool = spool or Spool()
+        self._recording = Recording(functools.partial(log.count, "failed"), self._spool)
+        self._is_stopping = False
+        self._busy: set[object] = set()
+
+    def server(self, trusted: bool) -> web.Server:
+        """Return the server for one socket; with ``trusted``, its file permissions decide who may report.
+
+        It is aiohttp's server without router and middlewares: there is one path, and every login waits for all that is there.
+        """
+        request = functools.partial(_request, asyncio.get_running_loop())
+        return web.Server(functools.partial(self._report, trusted), request_factory=request, access_log=None)
+
+    async def take_up_spool(self) -> None:
+        """Record the logins that were taken by a recorder that was then killed."""
+        names = {server.relayers_db: server.name for server in self._servers.servers}
+        logins = [login for login in self._spool.logins() if login[0] in names]
+        all_written = await asyncio.gather(*(self._recording.record(*login) for login in logins))
+        for (path, key, _timestamp), written in zip(logins, all_written):
+            written.add_done_callback(functools.partial(self._log.recorded_from_spool, key, names[path]))
+
+    def is_busy(self, connection: object) -> bool:
+        """Tell whether a report from ``connection`` is being worked on."""
+        return connection in self._busy
+
+    def stop(self) -> None:
+        """From now on have every connection closed after the answer to the report that it brings."""
+        self._is_stopping = True
+
+    async def finish(self) -> None:
+        """Wait until all that was taken is written, or FINISH_SECONDS are over."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._recording.finish(), FINISH_SECONDS)
+
+    async def _report(self, trusted: bool, request: web.BaseRequest) -> web.Response:
+        """Answer one report of a login. Raises HTTPException for what is none."""
+        now = int(time.time())
+        if request.rel_url.raw_path != PATH:
+            raise web.HTTPNotFound()
+        if request.method != "POST":
+            raise web.HTTPMethodNotAllowed(request.method, ("POST",))
+        if not trusted and not self._has_key(request):
+            self._log.count("refused", "a report without the right key")
+            raise web.HTTPForbidden()
+        self._busy.add(request.protocol)
+        try:
+            if ASKED in request.query_string.split("&"):
+                await self._take(request, now)
+        finally:
+            self._busy.discard(request.protocol)
+        answer = web.Response(body=LET_THEM_IN, content_type="application/json")
+        if self._is_stopping:
+            answer.force_close()
+        return answer
+
+    async def _take(self, request: web.BaseRequest, now: int) -> None:
+        """Take the login that ``request`` reports. Raises HTTPException for what is no report."""
+        try:
+            login = self._reader.read(await request.read())
+            server = self._servers.of_login(login.local_key, login.domain)
+            if server is None:
+                raise NotRecorded(f"no virtual server for {login.local_key or 'no local address'} or {login.domain!r}")
+        except NotRecorded as reason:
+            self._log.count("ignored", f"login not recorded: {reason}")
+        except MalformedError as error:
+            self._log.count("refused", f"report refused: {error}")
+            raise web.HTTPBadRequest() from None
+        except web.RequestPayloadError:
+            self._log.count("refused", "report refused: the body is not what its headers say")
+            raise web.HTTPBadRequest() from None
+        except web.HTTPRequestEntityTooLarge:
+            self._log.count("refused", f"report refused: more than {LARGEST_REPORT} bytes")
+            raise
+        else:
+            await self._record(login, server, now)
+
+    def _has_key(self, request: web.BaseRequest) -> bool:
+        given = request.headers.get(recorder_key.HEADER, "")
+        return recorder_key.is_right(given.encode("utf-8", "replace"), self._key)
+
+    async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
+        written = await self._recording.record(server.relayers_db, login.key, now)
+        if written.done():
+            # The client waits for the answer, and nobody for the line in the journal.
+            asyncio.get_running_loop().call_soon(self._log.recorded, login, server)
+        else:
+            self._log.delayed(login, server, written)
+
+
+def _request(
+    loop: asyncio.AbstractEventLoop,
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    """Return the request that aiohttp has read the head of; a body of more than LARGEST_REPORT bytes is not taken."""
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_REPORT)

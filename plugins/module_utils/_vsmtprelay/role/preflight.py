@@ -1,0 +1,124 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why the role cannot do on a host what its variables ask for: all that can be told before the first change.
+
+Each fault is one line that begins with the name of the variable to mend, where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..entries.addresses import Networks
+from ..errors import MalformedError
+from ..sendmail.ruleset import Ruleset
+from ..servers.permissions import read_permissions
+from ..servers.virtual_servers import VirtualServers, read_list
+from .variables import PREFIX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+SUPPORTED_DOVECOT = re.compile(r"2[.][34][.]")
+READS_MAIL = re.compile("pop|imap")
+# Of crontab(5): a table with any other number is passed over as a whole.
+RANGES = {"window": (0, None), "expire": (0, None), "cron_hour": (0, 23), "cron_minute": (0, 59)}
+
+
+def faults_of_variables(variables: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the role's variables themselves, by the names that role_variables.py has, on whatever host."""
+    faults = [*_out_of_range(variables), *_no_networks(variables["ignore"])]
+    servers, wrong = read_list(variables["virtual_servers"])
+    faults += [f"{PREFIX}virtual_servers: {fault}" for fault in wrong]
+    try:
+        known = VirtualServers(servers)
+    except MalformedError as error:
+        return [*faults, f"{PREFIX}virtual_servers: {error}"]
+    for server in servers:
+        try:
+            Ruleset(server.relayers_db, 0)
+        except MalformedError as error:
+            faults.append(f"{PREFIX}virtual_servers: virtual server {server.name!r}: {error}")
+    if not wrong:  # else a permission could name one of those
+        faults += [f"{PREFIX}permissions: {fault}" for fault in read_permissions(variables["permissions"], known)[1]]
+    return faults
+
+
+def faults_of_list(variables: Mapping[str, Any], earlier: Sequence[str]) -> list[str]:
+    """Return what is wrong if the same run of Ansible gave the host the virtual servers called ``earlier`` before.
+
+    Who includes the role in a loop, once for each virtual server, would take away what the turn before set up.
+    """
+    lost = sorted(set(earlier).difference(server["name"] for server in variables["virtual_servers"]))
+    if not lost or variables["state"] == "absent":
+        return []
+    had = ", ".join(lost)
+    return [f"{PREFIX}virtual_servers replaces the list of an earlier turn of this run, which had {had}: name all in one list"]
+
+
+def faults_of_host(variables: Mapping[str, Any], host: Mapping[str, Any], own_policy_servers: Sequence[str]) -> list[str]:
+    """Return why ``host`` cannot do what the variables ask for; it is as mail_host_info describes it.
+
+    ``own_policy_servers`` are the URLs under which Dovecot asks our recorder.
+    """
+    if not host["is_root"]:
+        return ["connect as root, or run the playbook with --become"]
+    present = variables["state"] == "present"
+    faults = [*_of_sendmail(host["sendmail"])]
+    if present and variables["recorder"] == "dovecot":
+        faults += _of_dovecot(host["dovecot"], own_policy_servers)
+    if present and variables["recorder"] == "pam":
+        faults += _of_pam(variables["pam_services"], host["pam"])
+    if present and host["missing_packages"] and not variables["install_packages"]:
+        missing = ", ".join(host["missing_packages"])
+        faults.append(f"packages are missing ({missing}) and {PREFIX}install_packages is false")
+    return faults
+
+
+def _out_of_range(variables: Mapping[str, Any]) -> Iterator[str]:
+    for name, (least, most) in RANGES.items():
+        value = variables[name]
+        if value < least or (most is not None and value > most):
+            yield f"{PREFIX}{name}: {value} is not {f'{least} or more' if most is None else f'from {least} to {most}'}"
+
+
+def _no_networks(texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        try:
+            Networks([text])
+        except MalformedError as error:
+            yield f"{PREFIX}ignore: {error}"
+
+
+def _of_sendmail(sendmail: Mapping[str, Any]) -> Iterator[str]:
+    if not sendmail["version"]:
+        yield "there is no sendmail: install it first, or take the host off the list"
+    elif not sendmail["hash_maps"]:
+        yield f"this sendmail ({sendmail['version']}) was compiled without Berkeley DB, so it cannot read relayers.db"
+
+
+def _of_dovecot(dovecot: Mapping[str, Any], own_policy_servers: Sequence[str]) -> Iterator[str]:
+    if not dovecot["version"]:
+        yield f"there is no Dovecot: install it first, or set {PREFIX}recorder to none"
+    elif not SUPPORTED_DOVECOT.match(dovecot["version"]):
+        yield f"Dovecot {dovecot['version']} is not supported, only 2.3 and 2.4 are"
+    if dovecot["auth_policy_server_url"] not in ("", *own_policy_servers):
+        yield f"Dovecot already asks another policy server ({dovecot['auth_policy_server_url']}); it can ask only one"
+
+
+def _of_pam(services: Sequence[str], pam: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    name = f"{PREFIX}pam_services"
+    if pam["missing"]:
+        missing = " and no ".join(pam["missing"])
+        yield f"there is no {missing}: set {name} to the names that the POP and IMAP servers have in /etc/pam.d"
+    if pam["without_account"]:
+        files = " and ".join(pam["without_account"])
+        yield f"no account line in {files}: add those that decide who may log in, or take it off {name}"
+    others = [service for service in services if not READS_MAIL.search(service)]
+    if others:
+        named = " and ".join(others)
+        yield f"neither pop nor imap in the name of {named} ({name}): its logins would not be taken for those of a mail reader"

@@ -1,0 +1,257 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The virtual servers of a host: what each is called, where its files are, and which one a login belongs to.
+
+The role writes them to one table, and the command and the recorder read it: a line for each server, its fields
+separated by TABs, the lists in it by commas. A table of this kind is read without importing a parser.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from ..entries.addresses import key_of
+from ..errors import MalformedError, UnreadableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+TABLE = "/etc/vsmtprelay/virtual_servers"
+FIELDS = ("name", "root", "relayers_db", "sendmail_cf", "addresses", "domains")
+HEADER = "# The virtual servers of this host. Written by the role vsmtp.relay.pop_before_smtp; changes are lost.\n"
+# In the place of names: all virtual servers of a host. No server can be called that.
+EVERY_SERVER = "*"
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+
+
+class VirtualServer:
+    """One virtual server; all its paths are absolute.
+
+    ``addresses`` are keys as key_of() gives them, ``domains`` lower-case names.
+    """
+
+    __slots__ = FIELDS
+
+    def __init__(
+        self,
+        name: str,
+        root: str = "/",
+        relayers_db: str = "",
+        sendmail_cf: str = "",
+        addresses: Sequence[str] = (),
+        domains: Sequence[str] = (),
+    ) -> None:
+        """Fill in the paths that are not given. Raises MalformedError, which names the server and the field."""
+        check_name(name)
+        self.name = name
+        self.root = _path(name, "root", root)
+        etc = "/etc/mail" if self.root == "/" else f"{self.root}/etc"
+        self.relayers_db = _path(name, "relayers_db", relayers_db or f"{etc}/relayers.db")
+        self.sendmail_cf = _path(name, "sendmail_cf", sendmail_cf or f"{etc}/sendmail.cf")
+        try:
+            self.addresses = tuple(key_of(address) for address in addresses)
+        except MalformedError as error:
+            raise MalformedError(f"virtual server {name!r}: addresses: {error}") from None
+        self.domains = tuple(_domain(name, domain) for domain in domains)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name, lists as lists."""
+        values = {field: getattr(self, field) for field in FIELDS}
+        return {field: list(value) if isinstance(value, tuple) else value for field, value in values.items()}
+
+    def owner(self) -> str:
+        """Return the name of the user who owns the database and its directory, "root" if that is not one ordinary user."""
+        directory = os.path.dirname(self.relayers_db)
+        try:
+            owners = {os.stat(path).st_uid for path in (directory, self.relayers_db) if os.path.exists(path)}
+            return pwd.getpwuid(owners.pop()).pw_name if len(owners) == 1 else "root"
+        except (OSError, KeyError):
+            return "root"
+
+    @property
+    def takes_the_rest(self) -> bool:
+        """Whether logins belong to it that no address and no domain of another server claims."""
+        return not self.addresses and not self.domains
+
+
+class VirtualServers:
+    """All the virtual servers of a host."""
+
+    def __init__(self, servers: Iterable[VirtualServer]) -> None:
+        """Raises MalformedError if two servers share a name, a database, an address or a domain."""
+        self.servers = tuple(servers)
+        self._by_name = self._index("name", lambda server: (server.name,))
+        self._index("database", lambda server: (server.relayers_db,))
+        self._by_address = self._index("address", lambda server: server.addresses)
+        self._by_domain = self._index("domain", lambda server: server.domains)
+        rest = [server for server in self.servers if server.takes_the_rest]
+        self.default = rest[0] if len(rest) == 1 else None
+
+    @classmethod
+    def from_list(cls, items: Iterable[Mapping[str, Any]]) -> VirtualServers:
+        """Return the servers of the role's variable: mappings with ``name`` and any other of FIELDS.
+
+        Raises MalformedError for missing names, unknown fields and values that do not fit: one message that tells them all.
+        """
+        servers, faults = read_list(items)
+        if faults:
+            raise MalformedError("; ".join(faults))
+        return cls(servers)
+
+    @classmethod
+    def from_table(cls, path: str = TABLE) -> VirtualServers:
+        """Return the servers of the table at ``path``. Raises as read_table() does, and MalformedError as VirtualServers()."""
+        return cls(read_table(path))
+
+    def table(self) -> str:
+        """Return the text of the table."""
+        return table_of(self.servers)
+
+    def named(self, name: str) -> VirtualServer:
+        """Return the server called ``name``. Raises MalformedError if there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise MalformedError(
+                f"no virtual server {name!r} on this host; there are: {', '.join(server.name for server in self.servers)}"
+            ) from None
+
+    def of_home(self, home: str) -> VirtualServer:
+        """Return the server whose root is the directory ``home``, else the host's only one, else its default.
+
+        Raises MalformedError if that leaves it open which one is meant.
+        """
+        home = os.path.realpath(home)
+        for server in self.servers:
+            if os.path.realpath(server.root) == home:
+                return server
+        if len(self.servers) == 1:
+            return self.servers[0]
+        if self.default is None:
+            raise MalformedError(
+                f"this host has {len(self.servers)} virtual servers and none is the default; "
+                "say which with --server, or --all, or --database"
+            )
+        return self.default
+
+    def of_login(self, local_address: str | None, domain: str) -> VirtualServer | None:
+        """Return the server that a login belongs to, or None.
+
+        ``local_address`` is the key of the address that the client connected to, ``domain`` the part after the ``@`` of
+        the login name, or empty. The address decides before the domain, both before the default.
+        """
+        if local_address in self._by_address:
+            return self._by_address[local_address]
+        return self._by_domain.get(domain.lower(), self.default)
+
+    def chosen(self, names: Sequence[str]) -> list[VirtualServer]:
+        """Return those of the servers that ``names`` name, in the host's order; all of them where EVERY_SERVER is among them.
+
+        A name that no server of this host has is passed over: another host may have it.
+        """
+        return [server for server in self.servers if EVERY_SERVER in names or server.name in names]
+
+    def _index(self, what: str, values_of: Any) -> dict[str | None, VirtualServer]:
+        index: dict[str | None, VirtualServer] = {}
+        for server in self.servers:
+            for value in values_of(server):
+                if value in index:
+                    raise MalformedError(
+                        f"virtual servers {index[value].name!r} and {server.name!r} have the same {what} {value!r}"
+                    )
+                index[value] = server
+        return index
+
+
+def read_list(items: Iterable[Mapping[str, Any]]) -> tuple[list[VirtualServer], list[str]]:
+    """Return the servers of the role's variable, each by itself, and a line for each item that does not fit."""
+    servers, faults = [], []
+    for item in items:
+        try:
+            servers.append(_server_of(item))
+        except MalformedError as error:
+            faults.append(str(error))
+    return servers, faults
+
+
+def check_name(name: str) -> None:
+    """Raise MalformedError unless ``name`` can be that of a virtual server."""
+    if not name or not NAME_CHARACTERS.issuperset(name) or name[0] in "._-":
+        raise MalformedError(
+            f"virtual server {name!r}: a name consists of a-z, 0-9, '.', '_' and '-' and begins with a letter or digit"
+        )
+
+
+def read_table(path: str) -> list[VirtualServer]:
+    """Return the servers of the table at ``path``.
+
+    Raises UnreadableError if there is none, MalformedError if a line is not one of ours.
+    """
+    try:
+        with open(path, encoding="utf-8") as table:
+            lines = table.read().splitlines()
+    except UnicodeDecodeError:
+        raise MalformedError(f"{path}: is not UTF-8 text; run the role again") from None
+    except OSError as error:
+        raise UnreadableError(
+            f"{path}: cannot be read: {error.strerror}; name a file with --database, "
+            "or let the role vsmtp.relay.pop_before_smtp set up this host"
+        ) from None
+    servers = []
+    for number, line in enumerate(lines, 1):
+        if not line or line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) != len(FIELDS):
+            raise MalformedError(f"{path}: line {number} has {len(fields)} fields instead of {len(FIELDS)}; run the role again")
+        name, root, relayers_db, sendmail_cf, addresses, domains = fields
+        servers.append(VirtualServer(name, root, relayers_db, sendmail_cf, _split(addresses), _split(domains)))
+    return servers
+
+
+def table_of(servers: Iterable[VirtualServer]) -> str:
+    """Return the text of a table of ``servers``."""
+    lines = [HEADER, "# " + "\t".join(FIELDS) + "\n"]
+    for server in servers:
+        paths = (server.root, server.relayers_db, server.sendmail_cf)
+        lines.append("\t".join((server.name, *paths, ",".join(server.addresses), ",".join(server.domains))) + "\n")
+    return "".join(lines)
+
+
+def departed(before: Iterable[VirtualServer], present: Iterable[VirtualServer]) -> list[VirtualServer]:
+    """Return those of ``before`` whose sendmail.cf is none of those of ``present``, one for each sendmail.cf."""
+    kept = {server.sendmail_cf for server in present}
+    return [server for path, server in {server.sendmail_cf: server for server in before}.items() if path not in kept]
+
+
+def _server_of(item: Mapping[str, Any]) -> VirtualServer:
+    unknown = sorted(set(item) - set(FIELDS))
+    if unknown or not item.get("name"):
+        fault = f"has no field {unknown[0]!r}" if unknown else "needs a name"
+        raise MalformedError(f"virtual server {item.get('name')!r}: {fault}; the fields are {', '.join(FIELDS)}")
+    return VirtualServer(**{field: value for field, value in item.items() if value is not None})
+
+
+def _path(name: str, field: str, text: str) -> str:
+    if not text.startswith("/") or not text.isprintable():
+        raise MalformedError(f"virtual server {name!r}: {field}: {text!r} is not an absolute path of printable characters")
+    if ".." in text.split("/"):
+        raise MalformedError(f"virtual server {name!r}: {field}: {text!r} has '..' in it: write where it leads to")
+    # normpath() keeps two leading slashes, as POSIX allows.
+    return os.path.normpath("/" + text.lstrip("/"))
+
+
+def _domain(name: str, text: str) -> str:
+    domain = text.lower()
+    if not domain or not NAME_CHARACTERS.issuperset(domain) or domain[0] in "._-":
+        raise MalformedError(f"virtual server {name!r}: domains: {text!r} is not a domain name")
+    return domain
+
+
+def _split(text: str) -> list[str]:
+    return text.split(",") if text else []

@@ -1,0 +1,3 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of a virtual server, in numbers and words: who is in its database, and whether its sendmail looks there."""
+
+from __future__ import annotations
+
+import os
+
+from ..database import relayers_db
+from ..entries.timestamps import SECONDS_OF_A_DAY, timestamp_of
+from ..files import text_file
+from ..sendmail.cf_text import has_ruleset_for
+from ..sendmail.daemon import Daemon
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SECONDS_OF_AN_HOUR = 3600
+HOURS = SECONDS_OF_A_DAY // SECONDS_OF_AN_HOUR
+
+LIVE = "live"
+NOT_READ = "not read yet"
+MISSING = "missing"
+NO_DAEMON = "no daemon"
+
+
+def of_database(path: str, now: int, lock_seconds: float = relayers_db.LOCK_SECONDS) -> dict[str, Any]:
+    """Return of the database at ``path`` at the time ``now`` (epoch seconds):
+
+    - ``entries``: how many there are; none if there is no such file;
+    - ``pinned``: how many of them are stamped in the future;
+    - ``oldest`` and ``newest``: epoch seconds of those that are not, or None;
+    - ``ages``: how many of these are not an hour old, not two, and so on up to a day, and at last how many are older.
+
+    Raises RelayError as database.read() does.
+    """
+    entries, pinned, ages = 0, 0, [0] * (HOURS + 1)
+    oldest, newest = None, None
+    with relayers_db.read(path, lock_seconds) as snapshot:
+        for _key, value in snapshot.items():
+            entries += 1
+            timestamp = timestamp_of(value)
+            if timestamp is None:
+                continue
+            if timestamp > now:
+                pinned += 1
+                continue
+            ages[min((now - timestamp) // SECONDS_OF_AN_HOUR, HOURS)] += 1
+            oldest = timestamp if oldest is None else min(oldest, timestamp)
+            newest = timestamp if newest is None else max(newest, timestamp)
+    return {"entries": entries, "pinned": pinned, "oldest": oldest, "newest": newest, "ages": ages}
+
+
+def of_ruleset(sendmail_cf: str, relayers_db: str) -> str:
+    """Return whether the running sendmail daemon of ``sendmail_cf`` has the ruleset that looks into ``relayers_db``.
+
+    LIVE: it has; NOT_READ: the file has it, but changed after the daemon started; MISSING: the file has it not; NO_DAEMON: no
+    daemon runs with that file. Raises RelayError if the file is there and cannot be read.
+    """
+    content = text_file.read(sendmail_cf)
+    if content is None or not has_ruleset_for(content.decode("utf-8", "surrogateescape"), os.path.normpath(relayers_db)):
+        return MISSING
+    daemon = Daemon(sendmail_cf)
+    if daemon.process_id() is None:
+        return NO_DAEMON
+    return NOT_READ if daemon.is_behind() else LIVE
