@@ -28,7 +28,7 @@ help:
 	@echo 'make test-fast   lint and unit tests only'
 	@echo 'make gates       ansible-test, galaxy-importer and the linters of collections'
 	@echo 'make release     builds the tarball and checks it'
-	@echo 'make bench       measures the database, the login recorder and the role; writes docs/benchmark*.md'
+	@echo 'make bench       measures the database, the login recorder and the role; writes docs/benchmarks/'
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection

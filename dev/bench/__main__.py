@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``: boot mail hosts, measure in them, print the tables and write the pages in docs."""
+"""``make bench``: boot mail hosts, measure in them, print the tables and write the pages in docs/benchmarks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .report import PLOT, render
 from .results import Results
 from .virtual_servers_report import render as render_virtual_servers
 
-DOCS = CHECKOUT / "docs"
+PAGES = CHECKOUT / "docs" / "benchmarks"
 Part = Callable[[Lab, bool, Path | None], None]
 # They would work beside the measurements.
 SERVICES = ("cron", "dovecot", "sendmail")
@@ -36,10 +36,10 @@ def main() -> int:
         "--output",
         type=Path,
         metavar="DIRECTORY",
-        help="where to write the pages and the plot (default: docs; with --quick: nowhere)",
+        help="where to write the pages and the plot (default: docs/benchmarks; with --quick: nowhere)",
     )
     options = parser.parse_args()
-    directory = options.output or (None if options.quick else DOCS)
+    directory = options.output or (None if options.quick else PAGES)
     if directory:
         directory.mkdir(parents=True, exist_ok=True)
     try:
@@ -68,7 +68,7 @@ def _database(lab: Lab, quick: bool, directory: Path | None) -> None:
     if directory:
         from .plot import draw
 
-        _write(directory / "benchmark.md", report)
+        _write(directory / "database.md", report)
         draw(results, directory / PLOT)
 
 
@@ -91,9 +91,9 @@ def _write(path: Path, report: str) -> None:
 
 PARTS: dict[str, Part] = {
     "database": _database,
-    "recorder": _report(recorder.measure, render_recorder, "benchmark_recorder.md"),
-    "virtual_servers": _report(virtual_servers.measure, render_virtual_servers, "benchmark_virtual_servers.md"),
-    "fleet": _report(fleet.measure, render_fleet, "benchmark_fleet.md"),
+    "recorder": _report(recorder.measure, render_recorder, "recorder.md"),
+    "virtual_servers": _report(virtual_servers.measure, render_virtual_servers, "virtual_servers.md"),
+    "fleet": _report(fleet.measure, render_fleet, "fleet.md"),
 }
 
 

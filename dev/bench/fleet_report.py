@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report about fleets: tables for the terminal and for docs/benchmark_fleet.md."""
+"""The report about fleets: tables for the terminal and for docs/benchmarks/fleet.md."""
 
 from __future__ import annotations
 
-import datetime
-
 from .fleet_results import FleetResults
-from .table import number, seconds, seconds_spread, table, verdict
+from .table import made_by, number, seconds, seconds_spread, table, verdict
 
 MOST_TASKS = 12
 WORKS = {
@@ -21,25 +19,32 @@ WORKS = {
 INTRODUCTION = """\
 # Benchmark of a fleet
 
-Made by `make bench` on {date}; do not edit. Times are seconds, of the whole `ansible-playbook` from its start to its end: the
-median of the runs, and in brackets the least and the most of them; without brackets there was one run. What follows from them
-for a thousand hosts is told in [running a fleet](fleet.md).
+{made_by}
+
+Times are seconds of a whole `ansible-playbook`, from start to exit: the median, with the minimum
+and maximum in brackets. A figure without brackets is a single run. [Day to
+day](../operations.md#a-thousand-hosts-from-one-controller) derives figures for a thousand hosts.
 """
 
 METHOD = """\
-## How it is measured
+## Method
 
-- Debian 12, 13 and 11 in turn, as guests on the same {cores} cores as the controller, over SSH with pipelining and
-  ControlPersist; `--forks` is the number of hosts. All hosts do their part at the same time, on the cores that the controller
-  needs too: in a real fleet they have their own. So the time by the clock grows faster here; what bounds a real controller is
-  the time of its own processors, which is told apart.
-- New hosts for each size; they have the packages already: what apt takes is not measured. Each has one virtual server and the
-  role as it comes.
-- Nothing to do counts only if Ansible reports that no host changed; first run, permit and revoke only if every host did.
-- Tasks are those that Ansible counts as ok, the skipped ones not among them. SSH round trips are commands and files sent over
-  the connection that ControlPersist keeps, counted in a run with `-vvv`; to make that connection is one more.
-- The main process of ansible-playbook hands the tasks out, one after the other; the forks, ssh among them, work side by side.
-- Another host is the difference between the largest and the smallest fleet, divided by that of their sizes.
+- The hosts are Debian 12, 13 and 11 guests in turn, on the same {cores} cores as the controller.
+  SSH uses pipelining and ControlPersist. `--forks` is the number of hosts.
+- All guests work at the same time and compete with the controller for its cores. Real hosts have
+  cores of their own, so the wall-clock time grows faster here. The controller's own processor time
+  is listed apart.
+- Each size starts with new hosts. Their packages are installed, so apt is not measured. Each host
+  has one virtual server and the role's defaults.
+- "Nothing to do" counts only if Ansible reports no changed host. First run, permit and revoke count
+  only if every host changed.
+- Tasks are those that Ansible counts as ok, without skipped ones. SSH round trips are the commands
+  and files sent over the ControlPersist connection, counted in a run with `-vvv`. Opening that
+  connection costs one more.
+- The main process of ansible-playbook hands out tasks one by one. The forks, including ssh, run in
+  parallel.
+- "Another host" is the difference between the largest and the smallest fleet, divided by the
+  difference of their sizes.
 """
 
 
@@ -47,7 +52,7 @@ def render(results: FleetResults) -> str:
     """Return the whole report in Markdown."""
     return "\n".join(
         [
-            INTRODUCTION.format(date=datetime.datetime.now(datetime.UTC).date().isoformat()),
+            INTRODUCTION.format(made_by=made_by()),
             "## By the clock\n",
             _by_the_clock(results),
             "## Processors of the controller\n",

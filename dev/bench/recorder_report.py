@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report about the recorder: tables for the terminal and for docs/benchmark_recorder.md."""
+"""The report about the recorder: tables for the terminal and for docs/benchmarks/recorder.md."""
 
 from __future__ import annotations
 
-import datetime
 import statistics
 
 from .recorder_results import LoginRow, RecorderResults, Records, quantile
-from .table import milliseconds, number, spread, table, verdict
+from .table import made_by, milliseconds, number, spread, table, verdict
 
 LEAST_RATE = 2_000
 MOST_P99 = 0.050
@@ -19,50 +18,54 @@ NAMES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 INTRODUCTION = """\
 # Benchmark of the login recorder
 
-Made by `make bench` on {date}; do not edit. Times are milliseconds. What the recorder does is described in
-[how it works](how_it_works.md), how it writes in [the database](database.md), how fast the database is in its
-[benchmark](benchmark.md).
+{made_by}
+
+Times are milliseconds. See also [how it works](../how_it_works.md), the [internals of the
+database](../database.md), and the [benchmark of the database](database.md).
 """
 
 METHOD = """\
-## How it is measured
+## Method
 
-- In a Debian guest each, as the role sets it up; cron and sendmail are stopped. The load runs on the same cores. It is raw
-  sockets and one loop, and its processor time is in the table.
-- The recorder alone: the installed service, under systemd, with all its settings and a line in the journal for each login,
-  asked over TCP as Dovecot 2.3 asks. Every connection is kept and sends the next report when the last one is answered. Every
-  report has an address that is not in the file, so that the file grows while it is measured. One turn before is not counted.
-  After every turn `makemap -u` finds every acknowledged address in the file. Writes are renames that the kernel saw (inotify).
-- Logins: a second Dovecot runs beside that of the role, with the same configuration except that it reports nothing and has
-  its own port; passwords are checked by PAM, as Debian's Dovecot does it, but against MD5 hashes: to check one of Debian's
-  own (yescrypt) keeps a core busy for 20 ms and more, in which any recorder's part would be lost. The client is in a network
-  namespace of its own and comes from a new address each time. The time is that from `PASS` to the answer `+OK`. One at a time,
-  the two take turns login by login; more at a time, in turns of {rounds} logins for each client, next when the last is done.
-  The clients are doubled until there are not 5% more logins a second. After every row each login is in the database.
-- Others: what other programs took of the machine's two cores just before and after, while nobody logged in. Where that is more
-  than a few hundredths, the figures tell less about the recorder than about the wait for a core and for the disk.
-- Delayed are logins that Dovecot let in before they were written, because the recorder did not get to it in time.
-- What is answered at once: a stand-in of 40 lines listens in the recorder's place. The two flushes: in a directory beside
-  the database, after nothing was written for 20 ms, as between two logins: the disk takes longer for the next thing then.
-- The file of 100 entries stands for a small host. The logins come on top of the entries that are given.
+- Each release is a Debian guest as the role sets it up, with cron and sendmail stopped. The load
+  generator runs on the same cores. It uses raw sockets in one loop, and the table shows its
+  processor time.
+- The recorder alone: the installed systemd service with all its settings and one journal line for
+  each login, asked over TCP as Dovecot 2.3 asks. Each connection stays open and sends the next
+  report after each answer. Each report has a new address, so the file grows. One round is not
+  counted. After each round, `makemap -u` finds each acknowledged address. Writes are the renames
+  that inotify saw.
+- Logins: a second Dovecot runs beside the first one, with the same configuration, its own port, and
+  no reports. PAM checks passwords against MD5 hashes, since Debian's yescrypt needs 20 ms of a core
+  and would hide the recorder's share. The client uses its own network namespace and a new address
+  for each login. The time runs from `PASS` to `+OK`. Single logins alternate between both servers;
+  parallel logins run in rounds of {rounds} for each client. The number of clients doubles until the
+  rate grows by less than 5%. After each row, all logins are in the database.
+- "Others" is the processor time that other programs took just before and after, while nobody logged
+  in. Above a few percent, the figures measure the wait for a core or the disk more than the
+  recorder.
+- "Delayed" logins were let in before they were written, because the recorder was late.
+- The immediate answer comes from a stand-in of 40 lines. The two flushes happen in a directory
+  beside the database, after 20 ms without a write, as between two logins. The disk takes longer
+  then.
+- The file of 100 entries stands for a small host. The logins are added to these entries.
 """
 
 
 BOUNDS = """\
-The least that a write takes that replaces the file is a copy of it, flushed to the disk, and its rename, flushed as well:
-for each of the two the file system writes its journal. The recorder [prepares the copy](database.md#a-login-that-comes-alone)
-where a login comes some milliseconds after the one before; here each follows at once. What a write of the recorder takes is the
-time of the turn divided by the number of writes. Others are the programs that took processor time of the machine meanwhile,
-journald of this guest among them.
+A write that replaces the file takes at least a copy with its flush, and a rename with its flush.
+The file system writes its journal for each of the two. The recorder [prepares the
+copy](../database.md#a-single-login) where a login comes some milliseconds after the last one; here
+each follows at once. A write of the recorder is the time of the round divided by the number of
+writes. "Others" are programs that used processor time meanwhile, including the guest's journald.
 """
 
 
 def render(results: RecorderResults) -> str:
     """Return the whole report in Markdown."""
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return "\n".join(
         [
-            INTRODUCTION.format(date=date),
+            INTRODUCTION.format(made_by=made_by()),
             "## The recorder alone\n",
             _records(results),
             "## What a login takes longer\n",

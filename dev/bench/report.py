@@ -1,57 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report: tables for the terminal and for docs/benchmark.md."""
+"""The report: tables for the terminal and for docs/benchmarks/database.md."""
 
 from __future__ import annotations
 
-import datetime
 import statistics
 
 from .results import Results, Row
-from .table import milliseconds, number, spread, table
+from .table import made_by, milliseconds, number, spread, table
 from .targets import verdict
 
-PLOT = "benchmark.svg"
+PLOT = "database.svg"
 BARE_PYTHON = "Python and the binding, left by _exit"
 
 INTRODUCTION = """\
 # Benchmark of the database
 
-Made by `make bench` on {date}; do not edit. Times are milliseconds: the median of the turns, and the least and the most of
-them. Ratios are of medians, with the bounds that were set for them.
+{made_by}
 
-Perl is the way the peers work: `DB_File` on the live file, in place and without a lock, so that it can lose changes, and leaves
-a damaged file if it is killed half-way. libdb flushes the file when Perl closes it: both sides wait for the disk. What
-`vsmtprelay` does in the same time is described in [how it works](how_it_works.md).
+Times are milliseconds: the median, with the minimum and maximum in brackets. Ratios compare
+medians. Each target stands beside its ratio.
+
+Perl stands for pop-before-smtp and DRAC. It uses `DB_File` on the live file, in place and without a
+lock. It can lose changes, and a kill in mid-write leaves a damaged file. libdb flushes the file
+when Perl closes it, so both sides wait for the disk. [Internals of the database](../database.md)
+describes what `vsmtprelay` does in the same time.
 
 ![Growth with the number of entries]({plot})
 """
 
 METHOD = """\
-## How it is measured
+## Method
 
-- In a Debian guest with the role applied, on its `/etc/mail/relayers.db`; other services of the guest are stopped. The
-  contestants take turns (A B C A B C …), after one turn that does not count.
-- Every turn that changes the file starts from a fresh copy of the same file, in the page cache and flushed to the disk. The
-  first result of each contestant is checked: the number of entries, for `list` every byte.
-- A whole command is timed from just before `posix_spawn` until it has been waited for. `list` writes to `/dev/null`. `makemap`
-  finds the text of the survivors ready; a real expiry by `makemap` would first have to dump and filter the file.
-- Addresses are random, and half of the timestamps, at random, are more than 1440 minutes old. Files by makemap were
-  made from such text; files by vsmtprelay were made by our own code, which gives each page a checksum.
-- Inside a process: `database.change()` with one new address, right after its own last write, and right after another program
-  wrote the file, so that its pages are looked at first; and `shutil.copyfile` and `fsync` of the same file.
-- Memory: the process is looked at all through its run. Counted is the greatest sum of its own pages, of its program and
-  libraries, and of the copy of the database that it holds in memory (a memfd). `ru_maxrss` counts that only where it is mapped,
-  and is never less than the 12 MB of the program that measures. Not counted is the page cache of the files on disk, which the
-  kernel can take back.
+- The host is a Debian guest with the role applied, and the file is its `/etc/mail/relayers.db`.
+  Other services are stopped. The contestants take turns (A B C A B C …) after one uncounted round.
+- Each turn that changes the file starts from a fresh copy, in the page cache and flushed to the
+  disk. The first result of each contestant is checked: the number of entries, and for `list` every
+  byte.
+- A whole command is timed from just before `posix_spawn` until `wait` returns. `list` writes to
+  `/dev/null`. `makemap` gets the surviving entries as ready text; a real expiry would first have to
+  dump and filter the file.
+- Addresses are random. A random half of the timestamps is older than 1440 minutes. Files "by
+  makemap" were built from such text. Files "by vsmtprelay" have a checksum in each page.
+- One add inside a process is `relayers_db.change()` with one new address. It runs once after its
+  own last write, and once after another program's write, which makes it check all pages. `copyfile`
+  is `shutil.copyfile` and `fsync`.
+- Peak memory is sampled throughout the run. It counts the process's own pages, its program and
+  libraries, and the copy of the database in a memfd. `ru_maxrss` counts that copy only where it is
+  mapped, and is at least the 12 MB of the measuring program. The page cache of files on disk is not
+  counted, since the kernel can reclaim it.
 """
 
 
 def render(results: Results) -> str:
     """Return the whole report in Markdown."""
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
     return "\n".join(
         [
-            INTRODUCTION.format(date=date, plot=PLOT),
+            INTRODUCTION.format(made_by=made_by(), plot=PLOT),
             "## Whole commands\n",
             _commands(results),
             "## One add inside a process\n",

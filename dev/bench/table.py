@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables in Markdown that can also be read on a terminal."""
+"""Tables in Markdown that can also be read on a terminal, and the line above them."""
 
 from __future__ import annotations
 
+import datetime
 import statistics
 from collections.abc import Sequence
+
+import yaml
+
+from support.playbook import CHECKOUT
+
+
+def made_by() -> str:
+    """Return the sentence that says when and of which version a page was made."""
+    version = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return f"Made by `make bench` on {date}, version {version}; do not edit."
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -20,7 +20,7 @@ def timed_run(lab: Lab, callback: str, playbook: str, *options: str) -> tuple[Ru
     """Return the run, its seconds by the clock, and what ``callback`` wrote. Raises GuestsError if the playbook failed."""
     with tempfile.NamedTemporaryFile() as written:
         settings = {
-            # As docs/fleet.md has it for many hosts.
+            # As docs/operations.md has it for many hosts.
             "ANSIBLE_PIPELINING": "true",
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
             "ANSIBLE_CALLBACKS_ENABLED": callback,

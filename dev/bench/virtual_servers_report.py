@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report about many virtual servers: tables for the terminal and for docs/benchmark_virtual_servers.md."""
+"""The report about many virtual servers: tables for the terminal and for docs/benchmarks/virtual_servers.md."""
 
 from __future__ import annotations
 
-import datetime
 import statistics
 
-from .table import number, seconds, seconds_spread, table, verdict
+from .table import made_by, number, seconds, seconds_spread, table, verdict
 from .virtual_servers_results import Contest, VirtualServersResults
 
 MOST_GROWTH = 2
@@ -20,40 +19,46 @@ WORKS = {"first": "First run", "again": "Nothing to do", "changed": "One server 
 INTRODUCTION = """\
 # Benchmark of many virtual servers on one host
 
-Made by `make bench` on {date}; do not edit. Times are seconds, of the whole `ansible-playbook` from its start to its end: the
-median of the runs, and in brackets the least and the most of them; without brackets there was one run. Marked with ≈ is what
-was not measured but lies on a straight line through what was.
+{made_by}
+
+Times are seconds of a whole `ansible-playbook`, from start to exit: the median, with the minimum
+and maximum in brackets. A figure without brackets is a single run. ≈ marks a figure that was
+extrapolated on a straight line, not measured.
 """
 
 METHOD = """\
-## How it is measured
+## Method
 
-- One Debian guest over SSH, with pipelining and ControlPersist for both sides; controller and guest share the cores. Every size
-  begins on a new guest, which has the packages already: what apt takes is not measured.
-- Each virtual server is a directory `/srv/NAME` with its own `etc/sendmail.cf`, a copy of the stock one, and has a login
-  domain. The list is given as a JSON file (`-e @file`). The role is used as it comes, `vsmtp.relay.site`, with its recorder.
-- After a first run every server is looked at: makemap reads its database, its sendmail.cf names it.
-- Nothing to do: the same again; it counts only if Ansible reports that nothing changed. One server changed: the server in the
-  middle of the list gets another domain, and the last one's sendmail.cf has lost its ruleset.
-- The loops are the tasks of `dev/bench/loops`: one loop each for the directories, the databases (`makemap`, with `creates`),
-  their permissions, the ruleset (`blockinfile`, checked by `sendmail`) and the crontabs; and, once for the host, a script that
-  Dovecot calls after each login. That is less than the role does: no table of servers that the command knows, no window, no
-  recorder that answers before the login ends. It is measured at {measured}; the straight line goes through those two.
-- The times of the tasks are taken by a callback on the controller, from the beginning of a task to that of the next.
-- Expiry: every database is a fresh copy of one by makemap with {entries} entries, half of them old, flushed to the disk;
-  makemap counts what is left. A process each: `vsmtprelay --database PATH expire 1440` for {processes} of them, one after the
-  other.
+- The host is one Debian guest over SSH, with pipelining and ControlPersist for both sides.
+  Controller and guest share the cores. Each size starts with a new guest that has all packages, so
+  apt is not measured.
+- Each virtual server is a directory `/srv/NAME` with a copy of the stock `etc/sendmail.cf` and a
+  login domain. The list is a JSON file (`-e @file`). The role runs with its defaults as
+  `vsmtp.relay.site`, including the recorder.
+- After a first run each server is checked: makemap reads its database, and its `sendmail.cf` names
+  it.
+- "Nothing to do" is a second run; it counts only if Ansible reports no change. "One server
+  changed": the middle server gets another domain, and the last server's `sendmail.cf` lost its
+  ruleset.
+- The loops are the tasks of `dev/bench/loops`: one loop each for directories, databases (`makemap`
+  with `creates`), permissions, ruleset (`blockinfile`, validated by `sendmail`) and crontabs, and
+  one script that Dovecot calls after each login. That is less than the role does: no table of
+  servers for the command, no window, no recorder that answers before the login ends. The loops were
+  measured at {measured} servers; the straight line goes through these two points.
+- A callback on the controller times the tasks, from the start of one task to the start of the next.
+- Expiry: each database is a fresh, flushed copy of one by makemap with {entries} entries, half of
+  them old. makemap counts what is left. "A process each" is
+  `vsmtprelay --database PATH expire 1440` for {processes} databases in sequence.
 """
 
 
 def render(results: VirtualServersResults) -> str:
     """Return the whole report in Markdown."""
-    date = datetime.datetime.now(datetime.UTC).date().isoformat()
     measured = " and ".join(number(each.servers) for each in results.of("loops"))
     expiry = results.expiry
     return "\n".join(
         [
-            INTRODUCTION.format(date=date),
+            INTRODUCTION.format(made_by=made_by()),
             "## The role, and loops over modules that come with Ansible\n",
             *(f"### {title}\n\n{_contest(results, work)}" for work, title in WORKS.items()),
             "## Where the time goes with nothing to do\n",

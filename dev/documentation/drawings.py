@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The drawings of the documentation, made by graphviz: ``python -m documentation.drawings`` writes them.
 
-That of how a login opens the relay is made from a text beside it, that of the rooms of the code from the code's imports and the
-table on its page.
+That of how a login opens the relay is made from a text beside it, that of the rooms of the code from the imports. A room is a
+folder.
 """
 
 from __future__ import annotations
 
 import ast
-import functools
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,50 +17,50 @@ from .blocks import CHECKOUT
 
 DOCS = CHECKOUT / "docs"
 SHARED = "plugins/module_utils/_vsmtprelay"
-# Every room uses these: arrows to them would hide the others.
-USED_BY_ALL = ("entries", "files")
+# The rooms of the shared code, from the ground up. A room imports only rooms of lower floors.
+FLOORS = (
+    ("errors",),
+    ("programs",),
+    ("entries", "files", "backends"),
+    ("database", "servers", "sendmail"),
+    ("status",),
+    ("role",),
+    ("recorder", "command"),
+)
+# Nearly every room uses these: arrows to them would hide the others.
+USED_BY_ALL = ("errors", "programs", "entries", "files")
 # Readable by day and by night, wherever the drawing stands; what graphviz writes are only defaults for this.
 STYLE = """<style>
 svg { background: #ffffff; border-radius: 8px }
 .graph > polygon { fill: none }
 @media (prefers-color-scheme: dark) {
   svg { background: #24292f }
-  .node polygon, .node path, .node ellipse, .edge path { stroke: #d8dee4 }
+  .node polygon, .node path, .node ellipse, .edge path, .cluster path { stroke: #d8dee4 }
   .edge polygon { stroke: #d8dee4; fill: #d8dee4 }
   text { fill: #f0f3f6 }
 }
 </style>
 """
 ROOMS_HEAD = """digraph "Rooms of the code" {
-  graph [rankdir=TB, nodesep=0.5, ranksep=0.6, pad=0.25]
+  graph [rankdir=TB, nodesep=0.35, ranksep=0.6, pad=0.25, style="rounded,dashed", fontname="Helvetica,Arial,sans-serif"]
   node [shape=box, style=rounded, margin="0.22,0.13", fontname="Helvetica,Arial,sans-serif", fontsize=15]
   edge [arrowhead=vee]
 """
 # What is no Python: the role calls the modules, and copies the others to the hosts.
-CALLS = [("playbooks", "role"), ("playbooks", "Ansible"), ("playbooks", "controller"), ("role", "Ansible")]
-COPIES = [("role", "command"), ("role", "recorder")]
-
-
-@functools.cache
-def rooms() -> dict[str, list[str]]:
-    """Return the files of each room, as the table on the page of the architecture names them."""
-    rows = re.findall(r"^\| (.+?) \| (.+?) \|", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE)
-    return {name: re.findall(r"`([^`]+)`", files) for name, files in rows if "`" in files}
+CALLS = [
+    ("playbooks", "roles"),
+    ("playbooks", "modules"),
+    ("playbooks", "action"),
+    ("playbooks", "lookup"),
+    ("roles", "modules"),
+]
+COPIES = [("roles", "command"), ("roles", "recorder")]
 
 
 def room_of(file: str) -> str:
-    """Return the room of a Python file of plugins/. Raises LookupError unless there is one, and no other."""
-    stem, directory = Path(file).stem, Path(file).parent
-    found = [
-        name
-        for name, files in rooms().items()
-        if str(directory) in files
-        or f"{directory}/{stem}" in files
-        or (stem in files and str(directory) in (SHARED, "plugins/module_utils"))
-    ]
-    if len(found) != 1:
-        raise LookupError(f"{file} is in the rooms {found} of docs/architecture.md; it belongs into one")
-    return found[0]
+    """Return the room of a Python file of plugins/: its folder, and of the ground of the shared code the file itself."""
+    path = Path(file)
+    return path.stem if str(path.parent) == SHARED else path.parent.name
 
 
 def sources() -> list[str]:
@@ -100,13 +99,13 @@ def how_it_works() -> str:
 def architecture() -> str:
     """Return the source of the drawing of the rooms."""
     edges = sorted(pair for pair in imports() if pair[1] not in USED_BY_ALL)
-    others = "; ".join(USED_BY_ALL)
+    shared = "; ".join(room for floor in FLOORS for room in floor)
     lines = [
+        f'  subgraph cluster_shared {{ label="{SHARED}"; {shared} }}',
         *(_arrow(*pair) for pair in edges),
         *(_arrow(*pair, "[style=bold]") for pair in CALLS),
         *(_arrow(*pair, "[style=dashed]") for pair in COPIES),
-        *(_arrow("database", name, "[style=invis]") for name in USED_BY_ALL),
-        f"  {{ rank=sink; {others} }}",
+        *(_arrow("database", room, "[style=invis]") for room in USED_BY_ALL),
     ]
     return ROOMS_HEAD + "\n".join(lines) + "\n}\n"
 

@@ -34,7 +34,7 @@ def rule_of(block: Block) -> Rule:
         return LANGUAGES[block.language]
     raise NoRule(
         f"{block}: no rule runs it. Give it one of the languages {', '.join(sorted({*LANGUAGES, 'yaml'}))}; "
-        "for text that is read by some other program add a rule to TEXTS in tests/system/documentation/rules.py"
+        "for text that is read by some other program add a rule to TEXTS in dev/documentation/rules.py"
     )
 
 
@@ -214,11 +214,11 @@ def ansible_configuration(bed: Bed, block: Block) -> None:
 
 # Each of them takes the commands from the page, and knows its sections by their headings.
 PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/system/mail/test_migrating.py"}
-SECTIONS_WITH_A_TEST = {("docs/fleet.md", "Without a controller"): "tests/system/mail/test_from_the_host_itself.py"}
+SECTIONS_WITH_A_TEST = {("docs/operations.md", "Without a controller"): "tests/system/mail/test_from_the_host_itself.py"}
 LANGUAGES: dict[str, Rule] = {"console": console, "cfg": ansible_configuration, "ini": systemd_unit, "m4": sendmail_mc}
 # By page, and what they begin with.
 TEXTS: dict[tuple[str, str], Rule] = {
     ("docs/other_servers.md", "# BEGIN vsmtp.relay"): added_by_role,
     ("docs/other_servers.md", "account optional pam_exec.so"): shows_what_pam_is_told,
-    ("docs/demo.md", "==> Boot a mail host"): demonstration,
+    ("docs/quick_start.md", "==> Boot a mail host"): demonstration,
 }

@@ -52,6 +52,11 @@ SUBSTITUTIONS = (
         "all other tests boot mail hosts in this way; here it is enough that there is such a command",
     ),
     Substitution(
+        r"(grep .* tests)",
+        r"cd {checkout} && \1",
+        "it is typed in a checkout",
+    ),
+    Substitution(
         r"(pytest .*)",
         r"cd {checkout} && \1 --collect-only --quiet",
         "the suite runs these tests; here it is enough that the words find some",

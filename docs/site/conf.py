@@ -57,13 +57,11 @@ def read_page(app, name, source):
     """Put README.md before the table of contents, and lead links on from where the pages are in the repository."""
     if name == "index":
         source[0] = with_links((CHECKOUT / "README.md").read_text(encoding="utf-8"), CHECKOUT) + source[0]
-        if not (SITE / "migrating.md").exists():
-            source[0] = source[0].replace("\nmigrating\n", "\n")
     elif name.startswith("collections/"):
         # The theme shows them beside the page.
         source[0] = CONTENTS.sub("", source[0])
     else:
-        source[0] = with_links(source[0], CHECKOUT / "docs")
+        source[0] = with_links(source[0], (CHECKOUT / "docs" / name).parent)
 
 
 def with_links(text, folder):
@@ -75,11 +73,11 @@ def target(path):
     """Return where a link to a file of the repository leads on the site. Raises FileNotFoundError."""
     path = path.resolve(strict=True).relative_to(CHECKOUT)
     if str(path) == "README.md":
-        return "index.md"
-    if path.parent.name == "docs" and (SITE / path.name).exists():
-        return path.name
+        return "/index.md"
+    if path.parts[0] == "docs" and SITE.joinpath(*path.parts[1:]).exists():
+        return f"/{path.relative_to('docs')}"
     if page := MANUAL_PAGE.fullmatch(str(path)):
-        return f"{page[1]}.md"
+        return f"/{page[1]}.md"
     return f"{GALAXY['repository']}/blob/main/{path}"
 
 

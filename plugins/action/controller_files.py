@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action of controller_files: all of it is done on the controller, by the user who runs Ansible."""
+"""The action of controller_files. It runs on the controller, as the user who runs Ansible."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        """Make sure of all files."""
+        """Ensure all files."""
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         attributes, diff = Attributes(os.geteuid(), os.getegid(), OWNER_ONLY), []
@@ -45,9 +45,9 @@ class ActionModule(ActionBase):
             )
             return {"path": path, "changed": changed}
 
-        done, failures = for_each(arguments["files"], work)
-        if failures:
-            raise AnsibleActionFail("; ".join(failures))
-        changed_files = [item["path"] for item in done if item["changed"]]
+        done = for_each(arguments["files"], work)
+        if done.failures:
+            raise AnsibleActionFail("; ".join(done.failures))
+        changed_files = [item["path"] for item in done.results if item["changed"]]
         shown = {"diff": diff} if self._task.diff else {}
         return {**result, **shown, "changed": bool(changed_files), "changed_files": changed_files}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action of host_files: sends what its files take from the controller, in one archive, and only where something differs.
+"""The action of host_files: sends the content of files from the controller, in one archive, and only if something differs.
 
-Where nothing does, that is one turn of the connection, with a digest for each file. People read arguments and differences, so
-what the files have is in neither.
+If nothing differs, it takes one round trip, with a digest for each file. People read arguments and
+differences, so neither contains the content of the files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = True
 
     def run(self, tmp=None, task_vars=None):
-        """Run the module, and once more with the archive if it asks for that."""
+        """Run the module, and run it again with the archive if it asks for one."""
         result = super().run(tmp, task_vars)
         arguments, contents = dict(self._task.args), {}
         files = arguments.get("files")
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         return {**result, **done}
 
     def _described(self, item, contents):
-        """Yield a file as the module takes it: with the digest of its source, whose content goes into ``contents``."""
+        """Yield a file as the module takes it, with the digest of its source; add the content to ``contents``."""
         if not isinstance(item, dict) or not item.get("source"):
             yield item
             return

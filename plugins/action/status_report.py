@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action of status_report: all of it is done on the controller."""
+"""The action of status_report. It runs on the controller."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        """Print the table, and write the files that were asked for."""
+        """Print the table, and write the requested files."""
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
-        # Through JSON, so that what is written is what was read.
+        # Through JSON, so that the file holds plain data.
         fleet = {"made": int(time.time()), "hosts": json.loads(json.dumps(arguments["hosts"]))}
         texts = {}
         if arguments["json"]:
@@ -58,12 +58,12 @@ class ActionModule(ActionBase):
             result.update(
                 failed=True, msg=f"{'one thing needs' if len(sentences) == 1 else f'{len(sentences)} things need'} attention"
             )
-        # A report is no change of any host.
+        # A report changes no host.
         return {**result, "changed": False, "fleet": fleet, "attention": sentences}
 
 
 def _write(path, text):
-    """Put ``text`` in the place of the file at ``path``, as a whole or not at all."""
+    """Replace the file at ``path`` by ``text`` atomically."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".status-")
         with open(descriptor, "w", encoding="utf-8") as file:

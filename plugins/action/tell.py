@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action of tell: all of it is done on the controller."""
+"""The action of ``tell``. It runs on the controller."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ ARGUMENTS = {
 
 
 class ActionModule(ActionBase):
-    """Tell what was done on a host."""
+    """Print the result of a playbook on a host."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        """Print a line for what was done, and one for each fault."""
+        """Print one line for the result, and one for each fault."""
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         faults, host = arguments["faults"], (task_vars or {}).get("inventory_hostname", "")

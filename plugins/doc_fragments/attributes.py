@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The attributes that the modules of this collection have in common."""
+"""The attributes that the modules of this collection share."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and tell what would change without changing it.
+    description: Can run in C(check_mode) and report what would change without changing it.
     support: full
   diff_mode:
-    description: Shows what changes, or in check mode would change.
+    description: Shows the changes, or in check mode the changes that would be made.
     support: full
   idempotent:
     description: When run twice in a row with the same arguments, the second run changes nothing.
@@ -32,7 +32,7 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Changes nothing, so it does the same in C(check_mode).
+    description: Changes nothing, so it works the same in C(check_mode).
     support: full
   diff_mode:
     description: Changes nothing, so there is nothing to show.

@@ -2,20 +2,20 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules that open a relayers.db have in common."""
+"""The options that the modules for relayers.db share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Documentation of the binding they need, and of how long they wait."""
+    """Documentation of the Berkeley DB binding and of the lock timeout."""
 
     DOCUMENTATION = r"""
 requirements:
   - On the target the distribution's package C(python3-bsddb3), or the Python package C(berkeleydb).
 options:
   lock_timeout:
-    description: For how many seconds to wait for other programs that are writing the database.
+    description: The number of seconds to wait for other programs that are writing the database.
     type: float
     default: 30
 """
@@ -24,12 +24,12 @@ options:
 options:
   virtual_servers:
     description:
-      - The names of virtual servers, as the role set them up on the host, instead of paths.
-      - V(*) stands for all of the host. A name that the host does not have is passed over, as one list is for many hosts.
+      - The names of virtual servers that the role set up on the host, instead of paths.
+      - V(*) stands for all virtual servers of the host. A name without a virtual server on the host is ignored, since one list serves many hosts.
     type: list
     elements: str
   table:
-    description: The file on the target that tells which virtual servers there are.
+    description: The file on the target that lists its virtual servers.
     type: path
     default: /etc/vsmtprelay/virtual_servers
 """

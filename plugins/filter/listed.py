@@ -9,7 +9,7 @@ name: listed
 short_description: Names from a list, or from a text with commas and blanks
 version_added: 0.2.0
 description:
-  - Returns the names that somebody wrote, be it as a list or as one text with commas and blanks between them.
+  - Returns the names in a list, or in one text with commas and blanks between them.
 author:
   - The vsmtp.relay authors (@vsmtp)
 options:
@@ -20,7 +20,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Show which addresses are meant
+- name: Show the addresses
   ansible.builtin.debug:
     msg: "{{ '192.0.2.1, 192.0.2.2 2001:db8::5' | vsmtp.relay.listed }}"
 """

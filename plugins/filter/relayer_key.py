@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: relayer_key
-short_description: An address as relayers.db has it
+short_description: The key of an address in relayers.db
 version_added: 0.1.0
 description:
-  - Returns the key under which sendmail looks an address up, so that two ways to write the same address can be compared.
-  - What is no IPv4 or IPv6 address is an error.
+  - Returns the key under which sendmail looks up an address. Two spellings of one address have the same key.
+  - Anything but an IPv4 or IPv6 address is an error.
 author:
   - The vsmtp.relay authors (@vsmtp)
 options:
@@ -21,7 +21,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Check an address that somebody typed
+- name: Check an address that a person typed
   ansible.builtin.debug:
     msg: "{{ '2001:db8::5' | vsmtp.relay.relayer_key }}"
 """

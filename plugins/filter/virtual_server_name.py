@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: virtual_server_name
-short_description: What the one virtual server of a host is called by default
+short_description: The default name of the only virtual server of a host
 version_added: 0.2.0
 description:
   - Returns the first part of a host's name in the inventory, in lower case. An address stays whole.
-  - For V(localhost) it is the name of the machine that Ansible runs on, so that a host has the same name whoever runs the play.
-  - What cannot be in the name of a virtual server becomes a hyphen.
+  - For V(localhost) it returns the name of the machine that Ansible runs on, so that the name does not depend on the controller.
+  - A character that is invalid in the name of a virtual server becomes a hyphen.
 author:
   - The vsmtp.relay authors (@vsmtp)
 options:
@@ -44,7 +44,7 @@ NOT_AT_ITS_BEGINNING = re.compile("^[^a-z0-9]+")
 
 
 def virtual_server_name(host):
-    """Return the name for the host that is called ``host`` (text) in the inventory."""
+    """Return the name for the host whose name in the inventory is ``host`` (text)."""
     name = str(host).lower()
     if name in LOCAL:
         name = socket.gethostname().lower()

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: relay_hosts
-short_description: The hosts of a playbook of this collection, once its variables make sense
+short_description: The hosts of a playbook of this collection, after a check of its variables
 version_added: 0.2.0
 description:
   - Returns the pattern of hosts that C(pop_before_smtp_hosts) gives, or V(all).
-  - Fails if a variable of the playbook is missing or does not fit, or if a pattern or C(--limit) matches no host.
-  - The playbooks of this collection use it for their C(hosts). What fails there ends the run before anything is done on any host, on every
-    strategy, and is told once.
+  - Fails if a variable of the playbook is missing or malformed, or if a pattern or C(--limit) matches no host.
+  - The playbooks of this collection use it for their C(hosts). A failure there ends the run before any host is changed, with every strategy,
+    and is reported once.
 author:
   - The vsmtp.relay authors (@vsmtp)
 options:
@@ -22,8 +22,8 @@ options:
     required: true
   names_seen:
     description:
-      - The name of a registered variable of the hosts, which tells which of C(relay_virtual_servers) each has.
-      - One that no host has makes the lookup fail.
+      - The name of a registered variable of the hosts that lists which of C(relay_virtual_servers) each host has.
+      - The lookup fails if no host has one of these virtual servers.
     type: str
   only_if_named:
     description: Whether to return a pattern that matches no host unless C(relay_virtual_servers) is given.
@@ -53,7 +53,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors imp
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.playbook_variables import PLAYBOOKS, check, check_names, listed
 
 NO_HOST = "all:!all"
-# With these the command does nothing to any host.
+# With these options the command works on no host.
 LISTING = ("syntax", "listhosts", "listtasks", "listtags")
 
 
@@ -87,11 +87,11 @@ class LookupModule(LookupBase):
         try:
             value = self._templar.template(variables[name])
         except AnsibleUndefinedVariable:
-            return  # it differs from host to host
+            return  # its value depends on the host
         check(name, value)
 
     def _check_hosts(self, pattern, variables):
-        """Raise MalformedError if a part of the pattern, or of --limit, matches no host, or both together do not."""
+        """Raise MalformedError if a part of the pattern or of --limit, or both together, match no host."""
         inventory = InventoryManager(self._loader, parse=False)
         for group, hosts in variables.get("groups", {}).items():
             inventory.add_group(group)
@@ -101,7 +101,7 @@ class LookupModule(LookupBase):
         _check_parts(inventory, pattern, "pop_before_smtp_hosts" if "pop_before_smtp_hosts" in variables else "the inventory")
         if limit:
             parts = split_host_pattern(limit)
-            # ansible-pull names the host that it runs on in all ways that it knows.
+            # ansible-pull passes every name that it knows of its host.
             if not {"localhost", "127.0.0.1"}.issubset(parts):
                 _check_parts(inventory, limit, "--limit")
             inventory.subset(limit)
@@ -109,7 +109,7 @@ class LookupModule(LookupBase):
                 raise MalformedError(f"no host is left of {pattern!r} with --limit {limit!r}")
 
     def _check_seen(self, variables):
-        """Raise MalformedError if a virtual server that is named is on none of the hosts that were asked."""
+        """Raise MalformedError if none of the hosts that answered has one of the named virtual servers."""
         if "relay_virtual_servers" not in variables:
             return
         known = set()
@@ -123,7 +123,7 @@ class LookupModule(LookupBase):
 
 def _check_parts(inventory, pattern, source):
     for part in split_host_pattern(pattern):
-        # What is taken away may be nothing; a file of names is read by Ansible itself.
+        # An exclusion may match no host; Ansible itself reads a file of names.
         if part.startswith(("!", "@")):
             continue
         try:

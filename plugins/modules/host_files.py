@@ -163,113 +163,11 @@ actions:
   sample: [enable vsmtprelay-recorder.service, restart vsmtprelay-recorder.service]
 """
 
-import hashlib
-import os
-import shutil
-import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.undoable_files import UndoableFiles
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.units import OPTIONS, ensure_units, files_below
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import key as recorder_key
-
-
-class Sent:
-    """What the controller sent along: contents by their digest."""
-
-    def __init__(self, path):
-        """``path`` is that of the archive, or None."""
-        self._path = path
-
-    def content(self, digest):
-        """Return the content with that digest. Raises MalformedError if it is not there, or is another one."""
-        try:
-            with zipfile.ZipFile(self._path) as archive:
-                content = archive.read(digest)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise MalformedError(f"{self._path}: the controller did not send {digest}: {error}") from None
-        if digest_of(content) != digest:
-            raise MalformedError(f"{self._path}: {digest} is not what the controller sent")
-        return content
-
-
-def digest_of(content):
-    """Return the SHA-256 of bytes, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def is_present(item, parameters):
-    """Tell whether a file is to be there."""
-    return (item["state"] or parameters["state"]) == "present"
-
-
-def differs(item):
-    """Tell whether a file whose digest is known has to be written. Raises RelayError."""
-    before = text_file.read(item["path"])
-    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
-    return before is None or digest_of(before) != item["digest"] or text_file.attributes_of(item["path"]) != attributes
-
-
-def install_file(files, item, sent):
-    """Make sure of one file; return whether it had to change."""
-    if item["secret"]:
-        return ensure_secret(files, item["path"])
-    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
-    if item["digest"] is not None:
-        if not differs(item):
-            return False
-        return files.check_mode or files.ensure(item["path"], sent.content(item["digest"]), attributes, shown=False)
-    if item["content"] is None:
-        raise MalformedError(f"{item['path']}: no content given")
-
-    def check(temporary):
-        command = [temporary if word == "%s" else word for word in item["validate"] or []]
-        if not command:
-            return
-        judged = programs.run(command, programs.SECONDS_TO_TELL)
-        if judged.status != 0:
-            raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {judged.complaint}")
-
-    return files.ensure(item["path"], item["content"].encode(), attributes, check)
-
-
-def ensure_secret(files, path):
-    """Make sure that there is a secret at ``path``; return whether there was none."""
-    if os.path.exists(path):
-        return False
-    if not files.check_mode:
-        files.note_new(path)
-        recorder_key.create(path)
-    return True
-
-
-def surplus_files(directories, named):
-    """Return an item with the state absent for each file below ``directories`` whose path is not in ``named``."""
-    paths = [path for directory in directories for path in files_below(directory)]
-    return [dict(path=path, state="absent", digest="") for path in paths if path not in named]
-
-
-def remove_empty_directories(directories, check_mode):
-    """Remove the directories below ``directories`` in which there is nothing but what Python keeps of what it compiled."""
-    for directory in directories if not check_mode else ():
-        for top, _directories, _names in sorted(os.walk(directory), reverse=True):
-            if top != directory and os.path.basename(top) != "__pycache__" and not files_below(top):
-                shutil.rmtree(top, ignore_errors=True)
-
-
-def diff_of_sent(changes):
-    """Return what Ansible shows of files of which it shows no more than that they change: their names."""
-    if not changes:
-        return []
-    before, after = (
-        "".join(f"{change['path']}\n" for change in changes if change["present"] == present) for present in (False, True)
-    )
-    return [dict(before_header="files that go", after_header="files that come or change", before=before, after=after)]
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.host_files import run
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.units import OPTIONS
 
 
 def main():
@@ -301,44 +199,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    parameters = module.params
-    files, sent, actions = UndoableFiles(module.check_mode), Sent(parameters["bundle"]), []
-    if parameters["bundle"] is None and not module.check_mode:
-        here, _failures = for_each(
-            [item for item in parameters["files"] if item["digest"] and is_present(item, parameters)],
-            lambda item: item["digest"] if differs(item) else "",
-        )
-        wanted = sorted({digest for digest in here if digest})
-        if wanted:
-            module.exit_json(changed=False, changed_files=[], actions=[], wanted=wanted)
-
-    def work(item):
-        if is_present(item, parameters):
-            changed = install_file(files, item, sent)
-        else:
-            changed = files.ensure_none(item["path"], shown=item["digest"] is None)
-        return dict(path=item["path"], shown=item["digest"] is None, present=is_present(item, parameters)) if changed else {}
-
-    surplus = surplus_files(parameters["exact_directories"], {item["path"] for item in parameters["files"]})
-    results, failures = for_each([*parameters["files"], *surplus], work)
-    changes = [result for result in results if result]
-    changed_files = [change["path"] for change in changes]
-    remove_empty_directories(parameters["exact_directories"], module.check_mode)
-    for directory in parameters["remove_directories"]:
-        if os.path.isdir(directory):
-            changed_files.append(directory)
-            if not module.check_mode:
-                try:
-                    shutil.rmtree(directory)
-                except OSError as error:
-                    failures.append(f"{directory}: cannot be removed: {error}")
-    if not failures and parameters["units"]:
-        try:
-            actions, failures = ensure_units(files, parameters["units"], parameters["memory"])
-        except RelayError as error:
-            failures = [str(error)]
-    diff = diff_of_sent([change for change in changes if not change["shown"]]) + files.diff
-    finish(module, bool(changed_files or actions), failures, diff, changed_files=changed_files, actions=actions)
+    run(module)
 
 
 if __name__ == "__main__":

@@ -97,43 +97,10 @@ virtual_servers:
   sample: []
 """
 
-import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import DATABASE_OPTIONS, module_with_binding
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status import last_expiry
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status import state as status
-
-UNITS = ("vsmtprelay-recorder.socket", "vsmtprelay-recorder.service")
-
-
-def recorder():
-    """Return whether the units of the recorder are active. Raises RelayError where systemd cannot be asked."""
-    command = ["systemctl", "show", "--property", "LoadState,ActiveState", "--", *UNITS]
-    lines = programs.run(command, programs.SECONDS_TO_TELL).text.splitlines()
-    if "LoadState=loaded" not in lines:
-        return "none"
-    return "up" if lines.count("ActiveState=active") == len(UNITS) else "down"
-
-
-def expiry(now):
-    """Return when the nightly expiry last ended, and how."""
-    ended, exit_status = last_expiry.last() or (None, None)
-    return dict(last=ended, status=exit_status, late=last_expiry.is_late(now))
-
-
-def state_of(server, now, lock_seconds):
-    """Return the state of one virtual server."""
-    state = dict(name=server.name, relayers_db=server.relayers_db, sendmail_cf=server.sendmail_cf, fault="")
-    try:
-        state.update(ruleset=status.of_ruleset(server.sendmail_cf, server.relayers_db))
-        state.update(status.of_database(server.relayers_db, now, lock_seconds))
-    except RelayError as error:
-        state["fault"] = str(error)
-    return state
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.relay_status_info import run
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE
 
 
 def main():
@@ -145,15 +112,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    parameters, now = module.params, int(time.time())
-    try:
-        servers = VirtualServers.from_table(parameters["table"]).servers
-        night, units = expiry(now), recorder()
-    except RelayError as error:
-        module.fail_json(msg=str(error))
-    meant = [server for server in servers if not parameters["names"] or server.name in parameters["names"]]
-    states = [state_of(server, now, parameters["lock_timeout"]) for server in meant]
-    finish(module, False, [], recorder=units, expiry=night, virtual_servers=states)
+    run(module)
 
 
 if __name__ == "__main__":

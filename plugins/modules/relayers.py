@@ -168,104 +168,13 @@ declared:
   sample: [198.51.100.7]
 """
 
-import os
-import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     SERVER_OPTIONS,
-    changes_of,
-    diff_of,
     module_with_binding,
-    servers_meant,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db, repair
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.timestamps import (
-    parse_day,
-    parse_minutes,
-    parse_timestamp,
-)
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import variables as role_variables
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.cf_text import window_in
-
-
-def timestamp_in(entry, last_day, window, now):
-    """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError.
-
-    ``last_day`` is that of an entry which names none, or None.
-    """
-    timestamp = entry.get("timestamp")
-    until = entry.get("until", None if timestamp is not None else last_day)
-    if until is None:
-        return None if timestamp is None else parse_timestamp(str(timestamp))
-    if timestamp is not None:
-        raise MalformedError(f"{entry['address']}: give either timestamp or until")
-    end = parse_day(str(until))
-    if end < now:
-        raise MalformedError(f"{entry['address']}: {until} is over")
-    # The ruleset lets it relay for so many minutes more.
-    return max(0, end - window * 60)
-
-
-def wanted_entries(path, relayers, last_day, window, now):
-    """Return key → epoch seconds or None. Raises MalformedError, which names the database and the entry."""
-    wanted = {}
-    for relayer in relayers:
-        try:
-            entry = relayer if isinstance(relayer, dict) else {"address": relayer}
-            if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp", "until"}:
-                raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp or until")
-            key, timestamp = key_of(entry["address"]), timestamp_in(entry, last_day, window, now)
-            if wanted.setdefault(key, timestamp) != timestamp:
-                raise MalformedError(f"{entry['address']} is named twice with different timestamps")
-        except MalformedError as error:
-            raise MalformedError(f"{path}: {error}") from None
-    return wanted
-
-
-def permanent_keys(path, addresses):
-    """Return the keys of ``addresses``, or None if there is no list of them. Raises MalformedError, which names the database."""
-    try:
-        return None if addresses is None else {key_of(address) for address in addresses}
-    except MalformedError as error:
-        raise MalformedError(f"{path}: permanent: {error}") from None
-
-
-def repaired(path, lock_timeout, check_mode):
-    """Repair the database if it is damaged; return what to report of it, or None."""
-    if not os.path.exists(path):
-        return None
-    done = repair.repair(path, lock_timeout, check_only=check_mode)
-    return None if done is None else dict(damaged_file=done.copy, entries=done.entries)
-
-
-def window_of(server, told):
-    """Return the minutes for which an entry of ``server`` relays: as its sendmail.cf says, else as the role was ``told``."""
-    try:
-        window = window_in((text_file.read(server.sendmail_cf) or b"").decode("utf-8", "surrogateescape"))
-    except RelayError:
-        window = None
-    if window is None:
-        window = told.get("window", role_variables.DEFAULTS["window"])
-    # Where being listed is enough, the nightly expiry ends it.
-    return window or told.get("expire", role_variables.DEFAULTS["expire"])
-
-
-def declared_among(relayers, told):
-    """Return those of ``relayers`` that are declared in the role's permissions, as ``told``."""
-    keys = {key_of(permission["address"]) for permission in told.get("permissions", [])}
-    return [relayer for relayer in relayers if isinstance(relayer, str) and key_of(relayer) in keys]
-
-
-def refresh_seconds(refresh):
-    """Return after how many seconds an entry is renewed, or None for never."""
-    if refresh in ("never", "always"):
-        return None if refresh == "never" else 0
-    return parse_minutes(refresh) * 60
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.relayers import run
 
 
 def main():
@@ -289,55 +198,7 @@ def main():
         mutually_exclusive=[("databases", "virtual_servers")],
         supports_check_mode=True,
     )
-    parameters = module.params
-    present = parameters["state"] == "present"
-    if parameters["purge"] and not present:
-        module.fail_json(msg="purge goes with state=present only")
-    databases, servers = parameters["databases"], servers_meant(module)
-    told = role_variables.last_told().variables if servers is not None else {}
-    wanted_everywhere = {name: parameters[name] for name in ("relayers", "permanent")}
-    if servers is not None:
-        databases = [dict(wanted_everywhere, path=server.relayers_db, server=server) for server in servers]
-    elif databases is None:
-        databases = [dict(wanted_everywhere, path=parameters["path"])]
-    elif parameters["relayers"] or parameters["permanent"]:
-        module.fail_json(msg="give either relayers or permanent, with path, or databases")
-    if not present and any(item["permanent"] for item in databases):
-        module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to take it away")
-    now, diff = int(time.time()), []
-
-    def work(item):
-        path, server, window = item["path"], item.get("server"), parameters["window"]
-        result = dict(path=path)
-        if server is not None:
-            window = window_of(server, told) if window is None else window
-            result.update(virtual_server=server.name, window=window)
-        elif window is None:
-            window = role_variables.DEFAULTS["window"]
-        wanted = wanted_entries(path, item["relayers"], parameters["last_day"], window, now)
-        if present:
-            permanent = permanent_keys(path, item["permanent"])
-            edit = edits.ensure(wanted, now, refresh_after, parameters["purge"], permanent)
-        else:
-            edit = edits.delete(list(wanted))
-        if parameters["repair"]:
-            result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
-            if module.check_mode and result["repaired"]:
-                return result  # what would be added to it cannot be told from the damaged file
-        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
-        diff.append(diff_of(path, changes))
-        return dict(result, **changes_of(changes))
-
-    try:
-        refresh_after = refresh_seconds(parameters["refresh"])
-    except RelayError as error:
-        module.fail_json(msg=f"refresh: {error}")
-    results, failures = for_each(databases, work)
-    more = {}
-    if servers is not None and not present and not failures:
-        more["declared"] = declared_among(parameters["relayers"], told)
-    changed = any(result.get(name) for result in results for name in ("created", "added", "updated", "removed", "repaired"))
-    finish(module, changed, failures, diff, databases=results, **more)
+    run(module)
 
 
 if __name__ == "__main__":

@@ -80,19 +80,13 @@ older_than:
   sample: 1440
 """
 
-import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     SERVER_OPTIONS,
-    databases_meant,
-    diff_of,
     module_with_binding,
-    names,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import variables as role_variables
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.relayers_expire import run
 
 
 def main():
@@ -106,29 +100,7 @@ def main():
         mutually_exclusive=[("paths", "virtual_servers")],
         supports_check_mode=True,
     )
-    parameters = module.params
-    older_than = parameters["older_than"]
-    if older_than is None:
-        told = role_variables.last_told().variables if parameters["virtual_servers"] else {}
-        older_than = told.get("expire", role_variables.DEFAULTS["expire"])
-    if older_than < 0:
-        module.fail_json(msg=f"older_than: {older_than} minutes: an age is not negative")
-    now, diff = int(time.time()), []
-
-    def work(item):
-        path = item["path"]
-        changes = relayers_db.change(
-            path,
-            edits.expire(older_than, now),
-            parameters["lock_timeout"],
-            check_only=module.check_mode,
-            create=False,
-        )
-        diff.append(diff_of(path, changes))
-        return dict(item, expired=names(changes.removed))
-
-    results, failures = for_each(databases_meant(module), work)
-    finish(module, any(result["expired"] for result in results), failures, diff, databases=results, older_than=older_than)
+    run(module)
 
 
 if __name__ == "__main__":

@@ -103,28 +103,13 @@ databases:
         - {"address": "2001:db8::5", "key": "ipv6:2001:db8:0:0:0:0:0:5", "timestamp": 1795342800, "age": 200}
 """
 
-import os
-import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
     SERVER_OPTIONS,
-    databases_meant,
     module_with_binding,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db, repair
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import address_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.makemap_text import entry_lines, printable_text
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.timestamps import expiry_cutoff, timestamp_of
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
-
-
-def relayer_of(key, timestamp, now):
-    """Return an entry as the module returns it."""
-    text = printable_text(key)
-    age = None if timestamp is None else now - timestamp
-    return dict(address=address_of(text), key=text, timestamp=timestamp, age=age)
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.relayers_info import run
 
 
 def main():
@@ -140,36 +125,7 @@ def main():
         mutually_exclusive=[("paths", "virtual_servers")],
         supports_check_mode=True,
     )
-    parameters = module.params
-    if parameters["older_than"] is not None and parameters["older_than"] < 0:
-        module.fail_json(msg=f"older_than: {parameters['older_than']} minutes: an age is not negative")
-    now = int(time.time())
-    older_than = parameters["older_than"]
-    limit = None if older_than is None else expiry_cutoff(now, older_than)
-
-    def is_meant(value):
-        timestamp = timestamp_of(value)
-        return limit is None or (timestamp is not None and timestamp <= limit)
-
-    def work(item):
-        path, soundness = item["path"], {}
-        if parameters["verify"] and os.path.exists(path):
-            try:
-                repair.verify(path, parameters["lock_timeout"])
-                soundness = dict(sound=True, fault="")
-            except UnreadableError as error:
-                return dict(item, exists=True, relayers=[], sound=False, fault=str(error))
-        with relayers_db.read(path, parameters["lock_timeout"]) as snapshot:
-            chosen = sorted((key, value) for key, value in snapshot.items() if is_meant(value))
-            result = dict(soundness, **item, exists=snapshot.exists, relayers=[])
-        if parameters["text"]:
-            result["text"] = "".join(printable_text(entry_lines(key, value)) for key, value in chosen)
-        else:
-            result["relayers"] = [relayer_of(key, timestamp_of(value), now) for key, value in chosen]
-        return result
-
-    results, failures = for_each(databases_meant(module), work)
-    finish(module, False, failures, databases=results)
+    run(module)
 
 
 if __name__ == "__main__":

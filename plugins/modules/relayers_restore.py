@@ -84,14 +84,9 @@ databases:
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
-    changes_of,
-    diff_of,
     module_with_binding,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.makemap_text import parse_makemap
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.relayers_restore import run
 
 
 def main():
@@ -104,22 +99,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    parameters, diff = module.params, []
-
-    def work(item):
-        path = item["path"]
-        try:
-            entries = parse_makemap(item["text"])
-        except MalformedError as error:
-            raise MalformedError(f"{path}: the text to restore: {error}") from None
-        edit = edits.restore(entries, parameters["exactly"])
-        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode)
-        diff.append(diff_of(path, changes))
-        return dict(path=path, **changes_of(changes))
-
-    results, failures = for_each(parameters["databases"], work)
-    changed = any(value for result in results for name, value in result.items() if name != "path")
-    finish(module, changed, failures, diff, databases=results)
+    run(module)
 
 
 if __name__ == "__main__":

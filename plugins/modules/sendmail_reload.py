@@ -50,8 +50,7 @@ reloaded:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.daemon import Daemon, reload
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.sendmail_reload import run
 
 
 def main():
@@ -59,14 +58,7 @@ def main():
         argument_spec=dict(paths=dict(type="list", elements="path", required=True), force=dict(type="bool", default=False)),
         supports_check_mode=True,
     )
-    daemons, failures = for_each(module.params["paths"], Daemon)
-    behind = [daemon for daemon in daemons if daemon.is_behind() or (module.params["force"] and daemon.process_id())]
-    if module.check_mode:
-        reloaded = [daemon.path for daemon in behind]
-    else:
-        reloaded, unreloaded = reload(behind)
-        failures += unreloaded
-    finish(module, bool(reloaded), failures, reloaded=reloaded)
+    run(module)
 
 
 if __name__ == "__main__":

@@ -113,8 +113,7 @@ reloaded:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.rulesets import edit_files
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.sendmail_ruleset import run
 
 
 def main():
@@ -141,16 +140,7 @@ def main():
         required_one_of=[("path", "files")],
         supports_check_mode=True,
     )
-    parameters = module.params
-    files = parameters["files"]
-    if files is None:
-        files = [dict(path=parameters["path"], relayers_db=parameters["relayers_db"], state=None)]
-    options = {name: parameters[name] for name in ("source", "window", "backup", "reload")}
-    for item in files:
-        item["state"] = item["state"] or parameters["state"]
-    results, failures, diff = edit_files(module, files, **options)
-    changed = bool(results["reloaded"]) or any(result["changed"] for result in results["files"])
-    finish(module, changed, failures, diff, **results)
+    run(module)
 
 
 if __name__ == "__main__":

@@ -180,119 +180,16 @@ departing:
   sample: []
 """
 
-import os
-import time
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.databases import (
     DATABASE_OPTIONS,
-    diff_of,
     module_with_binding,
 )
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.files import ensure_file, ensure_no_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish, for_each
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.role_variables import PERMISSION, VIRTUAL_SERVER
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.rulesets import edit_files
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, relayers_db
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MissingBindingError, RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.permissions import permanent_keys
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.virtual_servers import run
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import (
     TABLE,
-    VirtualServers,
-    departed,
-    read_table,
-    table_of,
 )
-
-
-class Host:
-    """The virtual servers of this host, brought from what they were to what the list says, step by step."""
-
-    def __init__(self, module):
-        """Raises RelayError if anything in the list is wrong, or the table cannot be written; then nothing else is done."""
-        self._module = module
-        self._parameters = parameters = module.params
-        self.diff, self.failures = [], []
-        self.databases, self.files, self.reloaded = [], [], []
-        listed = VirtualServers.from_list(parameters["virtual_servers"])
-        self._permanent = permanent_keys(parameters["permissions"], listed)
-        present = parameters["state"] == "present"
-        self.servers = listed if present else VirtualServers([])
-        before = [*self._known("memory"), *self._known("table")]
-        # In this order: as soon as the table no longer has them, they are remembered there.
-        self._remember(departed(before, self.servers.servers))
-        self.table_changed = self._write("table", self.servers.servers, present, self.diff)
-        self.departing = departed([*before, *(() if present else listed.servers)], self.servers.servers)
-
-    def create_databases(self):
-        """Make sure of each database, and of the permanent entries in it."""
-        now = int(time.time())
-
-        def work(server):
-            edit = edits.ensure({}, now, permanent=self._permanent[server.name])
-            try:
-                self._edit_database(server.relayers_db, edit)
-            except MissingBindingError:
-                # In check mode the package that a real run installs first is not there: what is in a database cannot be told.
-                if not self._module.check_mode:
-                    raise
-
-        self.failures += for_each(self.servers.servers, work)[1]
-
-    def edit_rulesets(self):
-        """Put the ruleset into the files of the servers, take it out of those of departing ones, and have sendmail reread them."""
-        items = [
-            dict(path=server.sendmail_cf, relayers_db=server.relayers_db, state="present") for server in self.servers.servers
-        ]
-        items += [dict(path=server.sendmail_cf, relayers_db="", state="absent") for server in self.departing]
-        results, failures, diff = edit_files(self._module, items, **self._parameters["ruleset"], reload=True)
-        self.files = [result["path"] for result in results["files"] if result["changed"]]
-        self.reloaded = results["reloaded"]
-        self.failures += failures
-        self.diff += diff
-        done = {result["path"] for result in results["files"]}
-        if self._parameters["remove_databases"]:
-            self._remove_databases(done)
-        self.departing = [server for server in self.departing if server.sendmail_cf not in done]
-        self._remember(self.departing)
-
-    def _remove_databases(self, done):
-        """Remove the databases of departing servers whose sendmail.cf is among ``done``, unless another server has them."""
-        kept = {server.relayers_db for server in self.servers.servers}
-        gone = {server.relayers_db for server in self.departing if server.sendmail_cf in done} - kept
-
-        def work(path):
-            if os.path.lexists(path):
-                self.databases.append(path)
-                if not self._module.check_mode:
-                    text_file.remove(path)
-
-        self.failures += for_each(sorted(gone), work)[1]
-
-    def _edit_database(self, path, edit):
-        changes = relayers_db.change(path, edit, self._parameters["lock_timeout"], check_only=self._module.check_mode)
-        if changes:
-            self.databases.append(path)
-            self.diff.append(diff_of(path, changes))
-
-    def _known(self, name):
-        """Return what the table or the memory says; nothing if there is none, or it is none of ours: it is written anew."""
-        try:
-            return read_table(self._parameters[name])
-        except RelayError:
-            return []
-
-    def _remember(self, departing):
-        """Keep in mind who is departing. That is no change of the host that anybody wants to see."""
-        self._write("memory", departing, bool(departing), [])
-
-    def _write(self, name, servers, wanted, diff):
-        """Make sure of the table or the memory, or that there is none; return whether that had to change."""
-        path, check_mode = self._parameters[name], self._module.check_mode
-        if wanted:
-            attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
-            return ensure_file(path, table_of(servers).encode(), attributes, check_mode, diff)
-        return ensure_no_file(path, check_mode, diff)
 
 
 def main():
@@ -320,30 +217,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    try:
-        host = Host(module)
-    except RelayError as error:
-        module.fail_json(msg=str(error))
-    if module.params["databases"]:
-        host.create_databases()
-    if module.params["ruleset"]:
-        host.edit_rulesets()
-    described = [{**server.as_dict(), "owner": server.owner()} for server in host.servers.servers]
-    finish(
-        module,
-        host.table_changed or bool(host.databases or host.files or host.reloaded),
-        host.failures,
-        host.diff,
-        virtual_servers=described,
-        table_changed=host.table_changed,
-        databases=host.databases,
-        files=host.files,
-        reloaded=host.reloaded,
-        # Templates are slow with a thousand servers: what they ask for is worked out here, once.
-        directories=sorted({os.path.dirname(server.relayers_db) for server in host.servers.servers}),
-        owners=sorted({server["owner"] for server in described}),
-        departing=[server.as_dict() for server in host.departing],
-    )
+    run(module)
 
 
 if __name__ == "__main__":

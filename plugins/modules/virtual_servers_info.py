@@ -56,21 +56,14 @@ virtual_servers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import finish
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.virtual_servers_info import run
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE
 
 
 def main():
     argument_spec = dict(table=dict(type="path", default=TABLE), names=dict(type="list", elements="str", default=[]))
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
-    try:
-        servers = VirtualServers.from_table(module.params["table"])
-    except RelayError as error:
-        module.fail_json(msg=str(error))
-    names = module.params["names"]
-    wanted = [server for server in servers.servers if not names or server.name in names]
-    finish(module, False, [], virtual_servers=[server.as_dict() for server in wanted])
+    run(module)
 
 
 if __name__ == "__main__":

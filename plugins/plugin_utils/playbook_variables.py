@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people tell the playbooks with ``-e``: which variables each playbook has, and whether what they say makes sense.
+"""The variables that users give the playbooks with ``-e``: the names for each playbook, and checks of the values.
 
-Whatever does not is told once, in one line, before anything is done on any host.
+A fault is reported once, in one line, before any host is changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SEPARATORS = re.compile(r"[\s,]+")
 
 
 def listed(value: Any) -> list[str]:
-    """Return what ``value`` names, be it a list or a text with commas and blanks between the names."""
+    """Return the names in ``value``, a list or a text with commas and blanks between the names."""
     if isinstance(value, str):
         return [word for word in SEPARATORS.split(value) if word]
     if isinstance(value, (list, tuple)):
@@ -46,14 +46,14 @@ def _addresses(value: Any) -> None:
 
 def _names(value: Any) -> None:
     if not listed(value):
-        raise MalformedError("names no virtual server: name one or several, or leave it out to mean all of them")
+        raise MalformedError("names no virtual server: name one or several, or omit the variable for all of them")
     for name in listed(value):
         check_name(name)
 
 
 def _day(value: Any) -> None:
     if parse_day(str(value)) < time.time():
-        raise MalformedError(f"{value} is over")
+        raise MalformedError(f"{value} is in the past")
 
 
 def _minutes(value: Any) -> None:
@@ -92,7 +92,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "relay_exactly": _flag,
     "relay_strict": _flag,
 }
-# Of each playbook, and what it cannot do without: with what to write.
+# By playbook: the names of its variables, and the required ones with an example.
 PLAYBOOKS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "site": ((), {}),
     "remove": ((), {}),
@@ -106,7 +106,7 @@ PLAYBOOKS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
 
 
 def check(name: str, value: Any) -> None:
-    """Raise MalformedError with a line that begins with ``name`` unless the variable may have this ``value``."""
+    """Raise MalformedError, a line that begins with ``name``, unless ``value`` is valid for the variable."""
     try:
         CHECKS[name](value)
     except MalformedError as error:
@@ -114,7 +114,7 @@ def check(name: str, value: Any) -> None:
 
 
 def check_names(playbook: str, given: Mapping[str, Any]) -> None:
-    """Raise MalformedError if something is missing in ``given``, or goes by the name that it had before 0.2.0."""
+    """Raise MalformedError if ``given`` lacks a required variable, or has one under its name before 0.2.0."""
     names, required = PLAYBOOKS[playbook]
     for name in names:
         old = name[len("relay_") :]
@@ -122,4 +122,4 @@ def check_names(playbook: str, given: Mapping[str, Any]) -> None:
             raise MalformedError(f"{old} is not read any more: write -e {name}=… instead of -e {old}=…")
     for name, example in required.items():
         if name not in given:
-            raise MalformedError(f"{name} is missing: say it with -e {name}={example}")
+            raise MalformedError(f"{name} is missing: give it with -e {name}={example}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a playbook did on a host, in one line. Each function takes what the modules returned, and says what it is about."""
+"""The result of a playbook on a host, in one line. Each function takes the results of modules and returns the line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-# So many things are named one by one.
+# At most this many things are named one by one.
 MOST_NAMED = 6
-NOWHERE = "none of the virtual servers that were named is here"
+NOWHERE = "this host has none of the virtual servers that were named"
 
 
 def of_permit(done: Mapping[str, Any], addresses: Sequence[str], last_day: str = "") -> str:
-    """Return what the module relayers did to let ``addresses`` relay; ``last_day`` is a day, or empty."""
+    """Return the line for relayers with state present for ``addresses``; ``last_day`` is a day, or empty."""
     databases = done["databases"]
     if not databases:
         return NOWHERE
@@ -35,7 +35,7 @@ def of_permit(done: Mapping[str, Any], addresses: Sequence[str], last_day: str =
 
 
 def of_revoke(done: Mapping[str, Any], addresses: Sequence[str]) -> str:
-    """Return what the module relayers did to take ``addresses`` off, and which of them were not listed."""
+    """Return the line for relayers with state absent for ``addresses``, with those that were not listed."""
     databases = done["databases"]
     if not databases:
         return NOWHERE
@@ -50,13 +50,13 @@ def of_revoke(done: Mapping[str, Any], addresses: Sequence[str]) -> str:
     if declared:
         words.append(
             f"{_some(declared)} {'is' if len(declared) == 1 else 'are'} declared in pop_before_smtp_permissions: "
-            "take it out there, or the next run of vsmtp.relay.site lets it relay again"
+            "remove it there, or the next run of vsmtp.relay.site lets it relay again"
         )
     return "; ".join(words)
 
 
 def of_expire(done: Mapping[str, Any]) -> str:
-    """Return what the module relayers_expire did."""
+    """Return the line for relayers_expire."""
     databases = done["databases"]
     if not databases:
         return NOWHERE
@@ -68,14 +68,14 @@ def of_expire(done: Mapping[str, Any]) -> str:
 
 
 def of_restore(done: Mapping[str, Any]) -> str:
-    """Return what the module relayers_restore did."""
+    """Return the line for relayers_restore."""
     changes = {name: sum(len(database[name]) for database in done["databases"]) for name in ("added", "updated", "removed")}
     words = [f"{count(number, 'entry', 'entries')} {name}" for name, number in changes.items() if number]
     return f"{', '.join(words) or 'every entry was there'} in {count(len(done['databases']), 'database')}"
 
 
 def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], pam: Mapping[str, Any]) -> str:
-    """Return what the role did, of what its tasks registered; those that were skipped return nothing of it."""
+    """Return the line for the role, from the results of its tasks; a skipped task contributes nothing."""
     words = []
     if host.get("missing_packages"):
         words.append(f"packages {_some(host['missing_packages'])}")
@@ -93,14 +93,14 @@ def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapp
     if changed_pam:
         words.append(f"PAM's {_some(changed_pam)}")
     kept = [f"pop_before_smtp_{name}" for name in host.get("kept", [])]
-    note = f" ({_some(kept)} as a play told the role before)" if kept else ""
+    note = f" ({_some(kept)} as set by an earlier play)" if kept else ""
     return (", ".join(words) or "nothing to do") + note
 
 
 def of_removal(
     recorder: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], packages: Mapping[str, Any]
 ) -> str:
-    """Return what the role took away, of what its tasks registered."""
+    """Return the line for the removal of the role, from the results of its tasks."""
     words = list(recorder.get("actions", []))
     if servers.get("files"):
         words.append(f"ruleset out of {_some(servers['files'])}")
@@ -113,7 +113,7 @@ def of_removal(
         words.append(f"{count(len(files), 'file')} removed")
     if packages.get("packages"):
         words.append(f"packages {_some(packages['packages'])} removed")
-    return ", ".join(words) or "nothing to take away"
+    return ", ".join(words) or "nothing to remove"
 
 
 def _some(things: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a fleet as one HTML page that needs nothing else: words, a table and plots."""
+"""The state of a fleet as one self-contained HTML page: words, a table and plots."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ TEMPLATE = Path(__file__).with_name("status_page.html.j2")
 
 
 def page(fleet: Mapping[str, Any]) -> str:
-    """Return the HTML text. ``fleet`` is as told in status_words.
+    """Return the HTML text. ``fleet`` is described in status_words.
 
-    Raises MissingLibraryError where there is no Matplotlib and something to plot.
+    Raises MissingLibraryError if there is something to plot and no Matplotlib.
     """
     made = time.gmtime(fleet["made"])
     rows = []

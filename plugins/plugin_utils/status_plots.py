@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plots of the fleet's state, drawn by Matplotlib as SVG that takes its colours from the page that it stands in."""
+"""The plots of the fleet's state, drawn by Matplotlib as SVG that takes its colours from the page around it."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-# Hosts beyond these are added up in one row.
+# Further hosts are added up in one row.
 MOST_HOSTS = 20
-# In points, as all lengths here. So wide that on a phone a point is about a pixel.
+# In points, as all lengths here. At this width a point is about a pixel on a phone.
 WIDTH = 316
 FONT_SIZE = 10.5
 # A row is the lines of a name, and below them the lane of its bar or bubbles.
 LINE_HEIGHT = 14
-# From the base line of a name to what is below the line.
+# From the base line of a name to the bottom of its line.
 DESCENT = 4
 LANE = 14
 GAP = 7
-# Left and right of all that is drawn, and below the rows for the ticks and the label of the axis.
+# The margins left and right of the plot, and below the rows for the ticks and the label of the axis.
 SIDE = 1
 BOTTOM = 38
 INNER_WIDTH = WIDTH - 2 * SIDE
 # Between a bar and its number.
 NUMBER_GAP = 3
-# Colours that stand for those of the page, which change in the dark.
+# Placeholders for the colours of the page, which differ in dark mode.
 TEXT, ACCENT, LINE = "#010101", "#020202", "#030303"
 OF_PAGE = {TEXT: "currentColor", ACCENT: "var(--accent)", LINE: "var(--line)"}
-# In square points, of the largest bubble.
+# The area of the largest bubble, in square points.
 LARGEST = 120.0
-# How wide characters are at most in the fonts of browsers, as a part of the font's size; which font it is nobody knows here.
+# The greatest width of characters in any font of a browser, as a part of the font's size; the font is unknown here.
 WIDTHS = {**dict.fromkeys("-.,:;'|!()[]/ ijl", 0.42), **dict.fromkeys("mwMW@%+=<>~&", 1.0)}
 LOWER_CASE_WIDTH, ASCII_WIDTH, OTHER_WIDTH = 0.65, 0.8, 1.0
-# A name is broken behind these where that leaves no line half empty.
+# A name is broken after these if that leaves no line half empty.
 BREAKS = ".-_"
 
 
 class MissingLibraryError(Exception):
-    """There is no Matplotlib on the controller."""
+    """The controller has no Matplotlib."""
 
 
 def logins(fleet: Mapping[str, Any]) -> str:
-    """Return a plot of how many clients logged in last within a day, by host. Raises MissingLibraryError."""
+    """Return a plot of the number of clients whose last login was within a day, by host. Raises MissingLibraryError."""
     rows = [(name, sum(ages[:-1])) for name, ages in _ages_by_host(fleet)]
     most = max([1, *(count for _name, count in rows)])
     label_width = width_of(f"{most:,}")
@@ -64,7 +64,7 @@ def logins(fleet: Mapping[str, Any]) -> str:
         axes.locator_params(axis="x", integer=True, nbins=max(1, min(5, int(INNER_WIDTH / (2 * label_width)))))
         ticks = [tick for tick in axes.xaxis.get_major_locator().tick_values(0, most) if 0 <= tick <= most]
         axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-        # The 0 would stick out to the left.
+        # Centred, the 0 would stick out to the left.
         axes.get_xticklabels()[0].set_horizontalalignment("left")
         axes.set_xlabel("clients")
 
@@ -72,7 +72,7 @@ def logins(fleet: Mapping[str, Any]) -> str:
 
 
 def ages(fleet: Mapping[str, Any]) -> str:
-    """Return a plot of how many hours ago the clients of each host logged in last. Raises MissingLibraryError."""
+    """Return a plot of the hours since the last login of the clients of each host. Raises MissingLibraryError."""
     rows = _ages_by_host(fleet)
     most = max([1, *(count for _name, counts in rows for count in counts)])
 
@@ -91,7 +91,7 @@ def ages(fleet: Mapping[str, Any]) -> str:
 
 
 def _ages_by_host(fleet: Mapping[str, Any]) -> list[tuple[str, list[int]]]:
-    """Return the ages of all entries of each host, most entries first; of those beyond MOST_HOSTS together."""
+    """Return the ages of all entries of each host, most entries first; hosts beyond MOST_HOSTS are added up."""
     rows = []
     for host in fleet["hosts"]:
         known = [server["ages"] for server in host.get("virtual_servers", []) if not server["fault"]]
@@ -105,7 +105,7 @@ def _ages_by_host(fleet: Mapping[str, Any]) -> list[tuple[str, list[int]]]:
 
 
 def width_of(text: str) -> float:
-    """Return how wide ``text`` is at most in a browser, in points."""
+    """Return the greatest width of ``text`` in a browser, in points."""
     return FONT_SIZE * sum(map(_width_of_character, text))
 
 
@@ -135,7 +135,7 @@ def _width_of_character(character: str) -> float:
 def _svg(names: Sequence[str], draw: Callable[[Any, Sequence[float]], None]) -> str:
     """Return the SVG element of a plot with a row for each of ``names``, the first on top.
 
-    ``draw`` is given the axes and the middle of each lane on them. Raises MissingLibraryError.
+    ``draw`` is called with the axes and the middle of each lane on them. Raises MissingLibraryError.
     """
     try:
         import matplotlib as mpl
@@ -159,7 +159,7 @@ def _svg(names: Sequence[str], draw: Callable[[Any, Sequence[float]], None]) -> 
     inner_height = max([LANE, *bottoms])
     height = inner_height + BOTTOM
     with mpl.rc_context(settings), warnings.catch_warnings():
-        # The font is that of the page, which has more characters.
+        # The page's font replaces this one and has more characters.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         axes = figure.add_axes((SIDE / WIDTH, BOTTOM / height, INNER_WIDTH / WIDTH, inner_height / height))
@@ -172,7 +172,7 @@ def _svg(names: Sequence[str], draw: Callable[[Any, Sequence[float]], None]) -> 
         lanes = [bottom - GAP - LANE / 2 for bottom in bottoms]
         draw(axes, lanes)
         for lane, lines in zip(lanes, texts):
-            # In the lanes only: a line through a name is in the way.
+            # Only within the lanes, so that no line crosses a name.
             axes.vlines(axes.get_xticks(), lane - LANE / 2, lane + LANE / 2, color=LINE, linewidth=0.8, zorder=0.5)
             for number, line in enumerate(lines, 1 - len(lines)):
                 baseline = lane - LANE / 2 - DESCENT + LINE_HEIGHT * number
@@ -183,7 +183,7 @@ def _svg(names: Sequence[str], draw: Callable[[Any, Sequence[float]], None]) -> 
 
 
 def _of_page(svg: str) -> str:
-    """Return the element alone, without a size of its own and with the colours of the page."""
+    """Return the SVG element alone, without its size and with the colours of the page."""
     start = svg.index("<svg")
     end = svg.index(">", start)
     element = re.sub(r' (width|height)="[^"]*"', "", svg[start:end]) + svg[end:]

@@ -21,12 +21,12 @@ GAP = "  "
 
 
 def table(fleet: Mapping[str, Any]) -> list[str]:
-    """Return the lines: a row for each virtual server, what there is in all, and what needs attention.
+    """Return the lines: a row for each virtual server, the totals, and what needs attention.
 
-    ``fleet`` is as told in status_words.
+    ``fleet`` is described in status_words.
     """
     rows = [row for host in fleet["hosts"] for row in rows_of(host, fleet["made"])]
-    # The fault of a host runs on behind its name, whatever the columns are.
+    # The fault of a host follows its name, regardless of the columns.
     widths = [max(map(_width, column)) for column in zip(HEADS, *(row for row in rows if len(row) == len(HEADS)))]
     widths[0] = max([widths[0], *(_width(row[0]) for row in rows)])
     lines = [_line(row, widths) for row in (HEADS, ["-" * width for width in widths], *rows)]
@@ -67,7 +67,7 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal ``text`` takes (Unicode Standard Annex 11)."""
+    """Return the width of ``text`` in columns of a terminal (Unicode Standard Annex 11)."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

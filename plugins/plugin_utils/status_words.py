@@ -4,10 +4,10 @@
 
 """The state of a fleet in words: what needs attention, and how long ago something was.
 
-The fleet is a mapping: ``made`` in epoch seconds, and ``hosts``, each with ``host``, its name, and ``fault``, why nothing is
-known about it. Where that is empty there are ``recorder``, ``expiry`` and ``virtual_servers``, as the module relay_status_info
-returns them, ``drift``: what the role would change there, or None if that is not known, and maybe
-``drift_fault``, why the role would fail there.
+The fleet is a mapping: ``made`` in epoch seconds, and ``hosts``. Each host has its name, ``host``, and
+``fault``, the reason why its state is unknown. If ``fault`` is empty, there are ``recorder``, ``expiry`` and
+``virtual_servers`` as the module relay_status_info returns them, ``drift``, the changes that the role would
+make there, or None if unknown, and optionally ``drift_fault``, the reason why the role would fail there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-# Of what the role would change, so many are named.
+# At most this many of the changes that the role would make are named.
 MOST_NAMED = 3
 REMEDIES = {
     "missing": "has no ruleset for this server; run vsmtp.relay.site",
@@ -28,12 +28,12 @@ REMEDIES = {
 
 
 def attention(fleet: Mapping[str, Any]) -> list[str]:
-    """Return what somebody should look after: a sentence for each thing, which names the host and the remedy."""
+    """Return what needs attention: a sentence for each thing, with the host and the remedy."""
     return [sentence for host in fleet["hosts"] for sentence in _of_host(host)]
 
 
 def summary(fleet: Mapping[str, Any]) -> str:
-    """Return how many hosts, virtual servers and entries there are."""
+    """Return the numbers of hosts, virtual servers and entries."""
     servers = [server for host in fleet["hosts"] for server in host.get("virtual_servers", [])]
     entries = sum(server.get("entries", 0) for server in servers)
     pinned = sum(server.get("pinned", 0) for server in servers)
@@ -42,7 +42,7 @@ def summary(fleet: Mapping[str, Any]) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Return ``seconds`` as people say them: in seconds, minutes, hours or days."""
+    """Return ``seconds`` for people: in seconds, minutes, hours or days."""
     for size, unit, most in ((1, "s", 60), (60, "min", 60), (3600, "h", 48)):
         if seconds < size * most:
             return f"{int(seconds // size)} {unit}"
@@ -50,7 +50,7 @@ def ago(seconds: float) -> str:
 
 
 def expiry_of(host: Mapping[str, Any], made: int) -> str:
-    """Return how the nightly expiry of a host is, in a word or two."""
+    """Return the state of the nightly expiry of a host, in a word or two."""
     expiry = host["expiry"]
     if expiry["late"]:
         return "late"
@@ -60,7 +60,7 @@ def expiry_of(host: Mapping[str, Any], made: int) -> str:
 
 
 def drift_of(host: Mapping[str, Any]) -> str:
-    """Return in a word or two how much the role would change on a host."""
+    """Return the number of changes that the role would make on a host, in a word or two."""
     if host.get("drift_fault"):
         return "role fails"
     drift = host["drift"]
@@ -68,7 +68,7 @@ def drift_of(host: Mapping[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` without characters that a terminal would obey."""
+    """Return ``text`` with control characters escaped."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(text))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Counts and lists as people say them."""
+"""Counts and lists in words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def some(things: Sequence[str], most: int) -> str:
-    """Return the names of ``things``, separated by commas: at most ``most`` of them, and how many more there are."""
+    """Return the names of ``things``, separated by commas: at most ``most`` of them, and the number of the others."""
     named = ", ".join(things[:most])
     return named if len(things) <= most else f"{named} and {len(things) - most} more"
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """Return how many there are of what is called ``one``, or ``many`` if there is not just one; by default with an s."""
+    """Return ``number`` with its noun: ``one``, or ``many`` (by default ``one`` with an s) unless it is 1."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -12,6 +12,10 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="run the heavy tests at full size instead of one that fits make test")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fault(*keys): tests the rows of docs/failures.md with these keys")
+
+
 @pytest.fixture(scope="session")
 def full(request):
     return request.config.getoption("--full")

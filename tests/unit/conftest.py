@@ -26,6 +26,10 @@ def pytest_addoption(parser):
     parser.addoption("--damaged-files", type=int, default=60, metavar="N", help="try N files that are damaged at random")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fault(*keys): tests the rows of docs/failures.md with these keys")
+
+
 class NativeDatabase:
     """A hash file, or a btree, that is written with db5.3_load and read with db5.3_dump."""
 

@@ -12,7 +12,7 @@ FUNCTIONS = {
     "vsmtprelay.backends.berkeley_pages": {"check_pages": "look at the pages"},
     "vsmtprelay.database.snapshot": {
         "Snapshot.take": "copy into memory, with locks",
-        "Snapshot.change": "libdb: open, put, close",
+        "Snapshot.apply": "libdb: open, put, close",
     },
     "vsmtprelay.database.relayers_db": {"publish": "write the new file, rename"},
 }

@@ -62,6 +62,7 @@ def servers_meant(module: AnsibleModule) -> list[VirtualServer] | None:
         return VirtualServers.from_table(module.params["table"]).chosen(names_meant)
     except RelayError as error:
         module.fail_json(msg=str(error))
+        raise  # for the type checker: fail_json() ends the process
 
 
 def databases_meant(module: AnsibleModule) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a module that does many things hands back what became of each."""
+"""The one shape in which everything done in bulk hands back what became of it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,40 @@ from .._vsmtprelay.errors import RelayError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, NoReturn
+    from typing import Any
 
     from ansible.module_utils.basic import AnsibleModule
 
 
-def for_each(items: Iterable[Any], work: Callable[[Any], dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Do ``work`` for each of ``items``; return what it returned for each, and the messages of those that failed.
+class Outcome:
+    """What became of several items: ``results`` of those done, ``failures`` as messages, and ``diff`` as Ansible shows it."""
 
-    One bad item does not keep the others from being done.
-    """
-    results: list[dict[str, Any]] = []
-    failures: list[str] = []
+    def __init__(self) -> None:
+        self.results: list[Any] = []
+        self.failures: list[str] = []
+        self.diff: list[dict[str, str]] = []
+
+    def take(self, other: Outcome) -> None:
+        """Add the failures and the differences of ``other``; its results are the caller's business."""
+        self.failures += other.failures
+        self.diff += other.diff
+
+
+def for_each(items: Iterable[Any], work: Callable[[Any], Any]) -> Outcome:
+    """Do ``work`` for each of ``items``. An item that raises RelayError fails alone: the others are still done."""
+    outcome = Outcome()
     for item in items:
         try:
-            results.append(work(item))
+            outcome.results.append(work(item))
         except RelayError as error:
-            failures.append(str(error))
-    return results, failures
+            outcome.failures.append(str(error))
+    return outcome
 
 
-def finish(
-    module: AnsibleModule, changed: bool, failures: list[str], diff: list[dict[str, str]] | None = None, **results: Any
-) -> NoReturn:
-    """End the module: with what it did, or as failed if anything did, which the message then tells."""
-    if diff is not None and module._diff:
-        results["diff"] = diff
-    if failures:
-        module.fail_json(msg="; ".join(failures), changed=changed, **results)
+def finish(module: AnsibleModule, changed: bool, outcome: Outcome, **results: Any) -> None:
+    """End the module with ``results`` and the differences of ``outcome``; as failed if anything in it failed."""
+    if module._diff and outcome.diff:
+        results["diff"] = outcome.diff
+    if outcome.failures:
+        module.fail_json(msg="; ".join(outcome.failures), changed=changed, **results)
     module.exit_json(changed=changed, **results)

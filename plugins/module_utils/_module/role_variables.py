@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role's variables as its modules take them: with their types, as Ansible converts them. Private to the collection."""
+"""The role's variables as its modules take them: with their types, as Ansible converts them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .._vsmtprelay.errors import MalformedError
 from .._vsmtprelay.role.variables import DEFAULTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _TEXTS = {"type": "list", "elements": "str", "default": []}
 # As roles/pop_before_smtp/meta/argument_specs.yml has them, without their prefix; a test compares the two.
@@ -44,7 +49,7 @@ SPECIFICATION = {
 }
 
 
-def typed(variables, default_name):
+def typed(variables: Mapping[str, Any], default_name: str) -> dict[str, Any]:
     """Return the role's variables with the types that they have to have; those that are missing have their defaults.
 
     ``default_name`` is what the host's one virtual server is called by default. Raises MalformedError with all that is wrong.

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ruleset in many sendmail.cf and sendmail.mc files: put in, reread by the daemons, taken back where one does not come up.
-
-Private to the collection.
-"""
+"""The ruleset in many sendmail.cf and sendmail.mc files: put in, reread by the daemons, taken back where one does not come up."""
 
 from __future__ import annotations
 
@@ -16,47 +13,78 @@ from concurrent.futures import ThreadPoolExecutor
 from .._vsmtprelay.errors import BusyError, MalformedError, RelayError, UnreadableError
 from .._vsmtprelay.files import symlinks, text_file
 from .._vsmtprelay.sendmail.cf_text import is_mc, without_ruleset
-from .._vsmtprelay.sendmail.daemon import Daemon, reload
+from .._vsmtprelay.sendmail.daemon import Daemon
+from .._vsmtprelay.sendmail.daemon import reload as reload_daemons
 from .._vsmtprelay.sendmail.judge import Judge, fitting
 from .._vsmtprelay.sendmail.ruleset import Ruleset
 from .files import ensure_file
-from .results import for_each
+from .results import Outcome, for_each
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.files.text_file import Attributes
+
 
 # sendmail is asked about so many files at a time.
 THREADS = 4
 
 
-def edit_files(module, files, source, window, backup=False, reload=False):
+class EditedRulesets(Outcome):
+    """The outcome of edit_files(): its results are what sendmail_ruleset returns for each file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Paths of the files that a running daemon has reread.
+        self.reloaded: list[str] = []
+
+
+def edit_files(
+    module: AnsibleModule,
+    files: Sequence[Mapping[str, str]],
+    source: str,
+    window: int,
+    backup: bool = False,
+    reload: bool = False,
+) -> EditedRulesets:
     """Put the ruleset into ``files``, or take it out: a mapping of ``path``, ``relayers_db`` and ``state`` for each.
 
-    ``source``, ``window`` in minutes, ``backup`` and ``reload`` are as the options of sendmail_ruleset. Returns what that
-    module returns, messages for what failed, and the differences.
-    """
+    ``source``, ``window`` in minutes, ``backup`` and ``reload`` are as the options of sendmail_ruleset."""
     twice = [path for path, count in Counter(item["path"] for item in files).items() if count > 1]
+    edited = EditedRulesets()
     if twice:
-        module.fail_json(msg=f"named more than once: {', '.join(twice)}")
+        edited.failures.append(f"named more than once: {', '.join(twice)}")
+        return edited
     editor = _Editor(module, {item["path"] for item in files}, source, window, backup, module.check_mode)
     with ThreadPoolExecutor(THREADS) as threads:
-        done = list(threads.map(editor.edit, files))
-    edited = [result for results, _diff, _failures in done for result in results]
-    diff = [difference for _results, differences, _failures in done for difference in differences]
-    failures = [failure for _results, _diff, failures in done for failure in failures]
-    reloaded, unreloaded = editor.reload(edited) if reload else ([], [])
-    return {"files": edited, "reloaded": reloaded}, failures + unreloaded, diff
+        for one in threads.map(editor.edit, files):
+            edited.results += one.results
+            edited.take(one)
+    if reload:
+        reread = editor.reread(edited.results)
+        edited.reloaded = reread.results
+        edited.take(reread)
+    return edited
 
 
-def faults_of(module, files, source, window):
+def faults_of(module: AnsibleModule, files: Sequence[Mapping[str, str]], source: str, window: int) -> dict[str, str]:
     """Return by path why files would not become what edit_files() makes of them; nothing is written."""
     editor = _Editor(module, {item["path"] for item in files}, source, window, backup=False, check_mode=True)
     with ThreadPoolExecutor(THREADS) as threads:
         done = list(threads.map(editor.edit, files))
-    return {item["path"]: failures[0] for item, (_results, _diff, failures) in zip(files, done) if failures}
+    return {item["path"]: one.failures[0] for item, one in zip(files, done) if one.failures}
 
 
 class _Editor:
     """Brings one file after the other to what it has to be; the same for all files of one call of the module."""
 
-    def __init__(self, module, named, source, window, backup, check_mode):
+    def __init__(
+        self, module: AnsibleModule, named: Collection[str], source: str, window: int, backup: bool, check_mode: bool
+    ) -> None:
         """``named`` are the paths that the user named: none of them is edited as the source of another one."""
         self._module = module
         self._check_mode = check_mode
@@ -65,23 +93,23 @@ class _Editor:
         self._window = window
         self._backup = backup
         # What each file that changed was before: its content and its attributes.
-        self._before = {}
+        self._before: dict[str, tuple[bytes, Attributes]] = {}
         self._judge = Judge(module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"]), module.get_bin_path("m4"))
 
-    def edit(self, item):
-        """Edit the file of ``item``, and the source that it is generated from; return results, differences and messages."""
-        results, diff = [], []
+    def edit(self, item: Mapping[str, str]) -> Outcome:
+        """Edit the file of ``item``, and the source that it is generated from."""
+        outcome = Outcome()
         try:
             absent = item["state"] == "absent"
             ruleset = None if absent else Ruleset(item["relayers_db"], self._window)
             # The .mc file first: make generates the .cf file anew where the .mc file is newer.
             for path in [*self._sources(item["path"], absent), item["path"]]:
-                results.append(self._edit_file(path, ruleset, diff))
+                outcome.results.append(self._edit_file(path, ruleset, outcome.diff))
         except RelayError as error:
-            return results, diff, [str(error)]
-        return results, diff, []
+            outcome.failures.append(str(error))
+        return outcome
 
-    def _sources(self, path, absent):
+    def _sources(self, path: str, absent: bool) -> list[str]:
         """Return the .mc file beside the .cf file at ``path`` if it is to be edited, in a list."""
         source = _source_of(path)
         if is_mc(path) or source in self._named or self._source == "cf":
@@ -92,10 +120,10 @@ class _Editor:
             raise UnreadableError(f"{path}: there is no {source} that it could be generated from; choose source=cf, or auto")
         return []
 
-    def _edit_file(self, path, ruleset, diff):
+    def _edit_file(self, path: str, ruleset: Ruleset | None, diff: list[dict[str, str]]) -> dict[str, Any]:
         symlinks.resolve(path)  # before it is read: what sendmail says against a file quotes it
         before = text_file.read(path)
-        result = {"path": path, "changed": False}
+        result: dict[str, Any] = {"path": path, "changed": False}
         if before is None:
             if ruleset is None:
                 return result
@@ -115,28 +143,34 @@ class _Editor:
         if result["changed"]:
             if self._backup and not self._check_mode:
                 result["backup_file"] = self._module.backup_local(path)
-            self._before[path] = before, text_file.attributes_of(path)
-            ensure_file(path, content, self._before[path][1], self._check_mode, diff)
+            attributes = text_file.attributes_of(path)
+            if attributes is None:
+                raise UnreadableError(f"{path}: was removed meanwhile; run it again")
+            self._before[path] = before, attributes
+            ensure_file(path, content, attributes, self._check_mode, diff)
         return result
 
-    def restore(self, path):
-        """Give the sendmail.cf at ``path``, and what it is generated from, their old content; tell whether it had changed."""
+    def restore(self, path: str) -> bool:
+        """Give the sendmail.cf at ``path``, and what it is generated from, their old content; return whether it had changed."""
         for changed in (_source_of(path), path):
             if changed in self._before:
                 text_file.replace(changed, *self._before[changed])
         return path in self._before
 
-    def reload(self, results):
-        """Have the daemons of the files in ``results`` reread them; return which did, and messages for those that failed."""
+    def reread(self, results: Sequence[Mapping[str, Any]]) -> Outcome:
+        """Have the daemons of the files in ``results`` reread them; the results are the paths of those that did."""
         there = [result for result in results if not is_mc(result["path"]) and os.path.exists(result["path"])]
-        daemons, failures = for_each([result["path"] for result in there], Daemon)
+        outcome = for_each([result["path"] for result in there], Daemon)
+        daemons, outcome.results = outcome.results, []
         changes = {result["path"] for result in there if result["changed"]}
         if self._check_mode:
             behind = [daemon for daemon in daemons if daemon.is_behind() or (daemon.path in changes and daemon.process_id())]
-            return [daemon.path for daemon in behind], failures
-        reloaded, failed = reload([daemon for daemon in daemons if daemon.is_behind()], self.restore)
-        return reloaded, failures + failed
+            outcome.results = [daemon.path for daemon in behind]
+            return outcome
+        outcome.results, failed = reload_daemons([daemon for daemon in daemons if daemon.is_behind()], self.restore)
+        outcome.failures += failed
+        return outcome
 
 
-def _source_of(path):
+def _source_of(path: str) -> str:
     return os.path.splitext(path)[0] + ".mc"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that are changed so that all of them can be put back. Private to the collection."""
+"""Files that are changed so that all of them can be put back."""
 
 from __future__ import annotations
 
@@ -11,39 +11,52 @@ import os
 from .._vsmtprelay.files import text_file
 from .files import ensure_file, ensure_no_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._vsmtprelay.files.text_file import Attributes
+
 
 class UndoableFiles:
     """The files of one call of a module: what was done to them, as Ansible shows it, and what they were before."""
 
-    def __init__(self, check_mode):
+    def __init__(self, check_mode: bool) -> None:
         self.check_mode = check_mode
-        self.diff = []
+        self.diff: list[dict[str, str]] = []
         # By path: the content, None where there was none, and the attributes. The first change of a file counts.
-        self._before = {}
+        self._before: dict[str, tuple[bytes | None, Attributes | None]] = {}
 
-    def ensure(self, path, content, attributes, check=None, shown=True):
-        """Make sure of a file, as ensure_file() does, and return the same; without ``shown`` no difference is told."""
+    def ensure(
+        self,
+        path: str,
+        content: bytes,
+        attributes: Attributes,
+        check: Callable[[str], None] | None = None,
+        shown: bool = True,
+    ) -> bool:
+        """Make sure of a file and return the same as ensure_file(); without ``shown`` the difference is left out."""
         self._note(path)
         return ensure_file(path, content, attributes, self.check_mode, self.diff if shown else [], check)
 
-    def ensure_none(self, path, shown=True):
+    def ensure_none(self, path: str, shown: bool = True) -> bool:
         """Make sure that there is no such file, as ensure_no_file() does. Return whether there was one."""
         self._note(path)
         return ensure_no_file(path, self.check_mode, self.diff if shown else [])
 
-    def note_new(self, path):
-        """Take note of a file that was not there and that somebody else makes."""
+    def note_new(self, path: str) -> None:
+        """Note a file that did not exist and that the caller creates."""
         self._before.setdefault(path, (None, None))
 
-    def put_back(self):
+    def put_back(self) -> None:
         """Give all files the content and the attributes that they had before. Raises RelayError."""
         for path, (content, attributes) in self._before.items():
-            if content is None:
+            if content is None or attributes is None:
                 text_file.remove(path)
             elif (text_file.read(path), text_file.attributes_of(path)) != (content, attributes):
                 text_file.create_directory(os.path.dirname(path))
                 text_file.replace(path, content, attributes)
 
-    def _note(self, path):
+    def _note(self, path: str) -> None:
         if path not in self._before:
             self._before[path] = text_file.read(path), text_file.attributes_of(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""systemd units that run and have read their files, or else run with those that they had before. Private to the collection."""
+"""systemd units that run and have read their files, or else run with those that they had before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ import time
 from .._vsmtprelay import programs
 from .._vsmtprelay.errors import RelayError
 from .._vsmtprelay.files import text_file
-from .results import for_each
+from .results import Outcome, for_each
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from .undoable_files import UndoableFiles
+
 
 DIRECTORY = "/etc/systemd/system"
 PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
@@ -29,28 +37,28 @@ OPTIONS = {
 
 
 class SystemctlError(RelayError):
-    """A unit did not do what it was told."""
+    """systemctl failed, or a unit did not stay up."""
 
 
 class _Units:
     """The units of this host, as one call of a module finds and leaves them."""
 
-    def __init__(self, files, memory):
-        """``files`` are UndoableFiles, ``memory`` is the path of the file on the target that tells what each unit has read."""
+    def __init__(self, files: UndoableFiles, memory: str) -> None:
+        """``memory`` is the path of the file on the target that holds a digest of what each unit has read."""
         self._files = files
         self._check_mode = files.check_mode
         self._memory = memory
         self._read_at_first = self._remembered()
         self._noted = dict(self._read_at_first)
         self._read = dict(self._read_at_first)
-        self._installed = set()
+        self._installed: set[str] = set()
         # The properties of units before anything was done to them.
-        self._before = {}
-        self.actions = []
+        self._before: dict[str, dict[str, str]] = {}
+        self.actions: list[str] = []
         self._began = int(time.time())
 
-    def install(self, item):
-        """Put the file of a unit of one's own there: a socket cannot start before there is its service. Raises RelayError."""
+    def install(self, item: Mapping[str, Any]) -> None:
+        """Install the unit file of ``item``: a socket cannot start before its service exists. Raises RelayError."""
         if item["content"] is not None and item["state"] == "present":
             self._before[item["name"]] = self._properties(item["name"])
             path = os.path.join(DIRECTORY, item["name"])
@@ -58,7 +66,7 @@ class _Units:
                 self.actions.append(f"install {item['name']}")
                 self._installed.add(item["name"])
 
-    def ensure(self, item):
+    def ensure(self, item: Mapping[str, Any]) -> None:
         """Bring one unit to what it has to be. Raises RelayError."""
         absent, name = item["state"] == "absent", item["name"]
         if item["content"] is None:
@@ -70,7 +78,7 @@ class _Units:
         if not self._check_mode and self._read != self._noted:
             self._remember()
 
-    def put_back(self, items):
+    def put_back(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Give the units of ``items`` the files that they had before, and let those run that ran. Raises RelayError."""
         own = [item["name"] for item in items if item["name"] in self._before]
         for name in reversed(own):
@@ -92,7 +100,7 @@ class _Units:
         self._read = dict(self._read_at_first)
         self._remember()
 
-    def last_words(self, name):
+    def last_words(self, name: str) -> str:
         """Return what the unit's program said last since this began, else what systemd said first against it, or nothing."""
         programs.run(["journalctl", "--sync"], programs.SECONDS_TO_TELL)
         own, systemd = (
@@ -107,9 +115,9 @@ class _Units:
         )
         return next((line.strip() for line in [*reversed(own), *systemd] if line.strip()), "")
 
-    def _ensure_of_host(self, name, digest, absent):
+    def _ensure_of_host(self, name: str, digest: str, absent: bool) -> None:
         known = self._read.get(name)
-        # Files that are not there, and of which it was never told, need no reload.
+        # Files that do not exist and that the unit never read need no reload.
         if digest != known and (digest or known):
             if self._properties(name)["ActiveState"] == "active":
                 self._read[name] = digest
@@ -119,7 +127,7 @@ class _Units:
         if absent or not digest:
             self._read.pop(name, None)
 
-    def _ensure_own(self, name, digest):
+    def _ensure_own(self, name: str, digest: str) -> None:
         installed, before = name in self._installed, self._properties(name)
         # Unit files that systemd has not read, be it because a run was cut off.
         if before["NeedDaemonReload"] == "yes" or (installed and before["LoadState"] != "loaded"):
@@ -135,7 +143,7 @@ class _Units:
             self._check_active(name)
         self._read[name] = digest
 
-    def _ensure_removed(self, name):
+    def _ensure_removed(self, name: str) -> None:
         before = self._properties(name)
         if before["ActiveState"] not in ("inactive", "failed"):
             self._do("stop", name)
@@ -150,17 +158,18 @@ class _Units:
             self._do("reset-failed", name)
         self._read.pop(name, None)
 
-    def _check_active(self, name):
+    def _check_active(self, name: str) -> None:
         if not self._check_mode and self._properties(name)["ActiveState"] not in ("active", "reloading"):
             raise SystemctlError(f"{name} did not stay up")
 
-    def _properties(self, name):
+    def _properties(self, name: str) -> dict[str, str]:
         shown = programs.run(["systemctl", "show", "--property", PROPERTIES, "--", name], programs.SECONDS_TO_TELL)
         if shown.status != 0:
             raise SystemctlError(f"{name}: systemctl cannot show it: {shown.complaint}")
-        return dict(line.partition("=")[::2] for line in shown.text.splitlines())
+        pairs = (line.partition("=") for line in shown.text.splitlines())
+        return {name: value for name, _equals, value in pairs}
 
-    def _do(self, *words):
+    def _do(self, *words: str) -> None:
         self.actions.append(" ".join(words))
         if self._check_mode:
             return
@@ -168,7 +177,7 @@ class _Units:
         if done.status != 0:
             raise SystemctlError(f"systemctl {' '.join(words)}: {done.complaint.splitlines()[0]}")
 
-    def _digest(self, paths):
+    def _digest(self, paths: Iterable[str]) -> str:
         """Return the sum of what is in the files, or an empty string if none of them is there."""
         digest, found = hashlib.sha256(), False
         for path in _files_of(paths):
@@ -178,40 +187,41 @@ class _Units:
                 digest.update(f"{path} {len(content)}\n".encode() + content)
         return digest.hexdigest() if found else ""
 
-    def _remembered(self):
+    def _remembered(self) -> dict[str, str]:
         try:
-            return json.loads(text_file.read(self._memory) or b"{}")
-        except ValueError:
+            return dict(json.loads(text_file.read(self._memory) or b"{}"))
+        except (TypeError, ValueError):
             return {}
 
-    def _remember(self):
+    def _remember(self) -> None:
         text_file.create_directory(os.path.dirname(self._memory))
         text_file.replace(self._memory, json.dumps(self._read, indent=1, sort_keys=True).encode() + b"\n", READABLE)
         self._noted = dict(self._read)
 
 
-def ensure_units(files, items, memory):
+def ensure_units(files: UndoableFiles, items: Sequence[Mapping[str, Any]], memory: str) -> Outcome:
     """Bring the units of ``items`` to what they have to be, each as OPTIONS has it, in this order.
 
-    ``files`` are the UndoableFiles that these units read. If a unit does not come up, those behind it are not told of
-    anything, and all files and units are put back as they were. Returns what was done, and messages for what failed.
+    ``files`` are the files that these units read. If a unit does not come up, those behind it stay untouched, and all files
+    and units are put back as they were. The results of the outcome are what was done, in words.
     """
     units = _Units(files, memory)
-    failures = for_each(items, units.install)[1]
-    for item in items if not failures else ():
+    outcome = for_each(items, units.install)
+    for item in items if not outcome.failures else ():
         try:
             units.ensure(item)
         except RelayError as error:
             if files.check_mode or item["state"] == "absent":
-                failures.append(f"{error}; look into journalctl --unit={item['name']}")
+                outcome.failures.append(f"{error}; look into journalctl --unit={item['name']}")
                 continue
-            failures.append(_put_back(units, items, item["name"], error))
+            outcome.failures.append(_put_back(units, items, item["name"], error))
             break
-    return units.actions, failures
+    outcome.results = units.actions
+    return outcome
 
 
-def _put_back(units, items, name, error):
-    """Put files and units back, for the unit ``name`` did not come up; return the message that tells it all."""
+def _put_back(units: _Units, items: Sequence[Mapping[str, Any]], name: str, error: RelayError) -> str:
+    """Put files and units back, since the unit ``name`` did not come up; return the message about all of it."""
     words = units.last_words(name)
     said = f": {words}" if words else ""
     try:
@@ -223,7 +233,7 @@ def _put_back(units, items, name, error):
     return f"{name} does not come up{said} ({error}); {outcome}"
 
 
-def _files_of(paths):
+def _files_of(paths: Iterable[str]) -> Iterator[str]:
     """Yield the paths of the files that ``paths`` name; a directory stands for all files below it but for compiled Python."""
     for path in paths:
         if os.path.isdir(path):
@@ -232,9 +242,9 @@ def _files_of(paths):
             yield path
 
 
-def files_below(directory):
-    """Return the paths of all files below ``directory``, in order, but for those that Python keeps of what it compiled."""
-    found = []
+def files_below(directory: str) -> list[str]:
+    """Return the paths of all files below ``directory``, at every depth, in order, without compiled Python."""
+    found: list[str] = []
     for top, directories, names in os.walk(directory):
         directories[:] = [name for name in directories if name != "__pycache__"]
         found += [os.path.join(top, name) for name in names]

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running other programs: the modules, the command and the recorder run them here alone.
+"""Child processes: the modules, the command and the recorder start every program through this module.
 
-A child never gets the standard input of its parent. Without pipelining, as Ansible comes, ssh gives a module a terminal
-(ssh -tt), and a program that reads from it waits for ever. For the same reason a child has a session of its own, so that it
-cannot open /dev/tty either, and a time limit.
+A child never inherits standard input. Without pipelining, Ansible's default, ssh gives a module a terminal
+(ssh -tt), and a program that reads from it blocks forever. For the same reason a child runs in a new
+session, so that it cannot open /dev/tty either, and under a deadline.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The PATH that su leaves to root can be a user's, without these; dpkg, for one, wants them.
+# After su, root's PATH can be a user's PATH without these directories. dpkg, for one, needs them.
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
-# How long a program may take that only tells something, in seconds.
+# Deadline of a program that only reports something, in seconds.
 SECONDS_TO_TELL = 60.0
-# How long systemd may take to stop a unit and start it again: twice its own 90 seconds, and some (systemd-system.conf(5)).
+# Deadline for systemd to stop a unit and start it again: twice its default of 90 seconds, plus a margin (systemd-system.conf(5)).
 SECONDS_TO_START = 240.0
-# How long a package manager may take.
+# Deadline of a package manager.
 SECONDS_TO_INSTALL = 1800.0
 
 
 class Ended:
-    """What became of a program: its exit status, negative for a signal, and what it wrote."""
+    """The result of a program: its exit status, negative for a signal, its output and its error output."""
 
     __slots__ = ("errors", "output", "status")
 
@@ -43,12 +43,12 @@ class Ended:
 
     @property
     def text(self) -> str:
-        """What it wrote to the standard output, as text."""
+        """Its standard output, as text."""
         return self.output.decode("utf-8", "replace")
 
     @property
     def complaint(self) -> str:
-        """What it said against what it was asked: its error output, else its output, else its status."""
+        """The reason of a failure: its error output, else its output, else its exit status."""
         said = self.errors.decode("utf-8", "replace").strip() or self.text.strip()
         return said or f"exit status {self.status}"
 
@@ -56,15 +56,15 @@ class Ended:
 def run(
     command: Sequence[str], seconds: float, data: bytes = b"", directory: str = "/", descriptors: Sequence[int] = ()
 ) -> Ended:
-    """Run ``command`` in ``directory`` with ``data`` as its standard input, and wait for its end.
+    """Run ``command`` in ``directory`` with ``data`` as its standard input, and wait for it to end.
 
-    ``descriptors`` are files that it may use as well, under the same numbers.
+    The program inherits ``descriptors`` under the same numbers.
 
-    Raises BusyError if it, or a child of it that has its output, did not end after ``seconds``: then both are killed.
-    Raises UnreadableError if there is no such program.
+    Raises BusyError if the program, or a child that inherited its output, runs for more than ``seconds``:
+    its session is killed. Raises UnreadableError if there is no such program.
     """
     try:
-        # AnsibleModule.run_command() has no time limit, hands the terminal on, and is not there in the programs on targets.
+        # AnsibleModule.run_command() has no deadline, passes the terminal on, and does not exist in the programs on targets.
         # pylint: disable-next=ansible-bad-function
         process = subprocess.Popen(
             command,
@@ -90,7 +90,7 @@ def run(
 
 
 def start(command: Sequence[str]) -> None:
-    """Start ``command``, which is to outlive this process and its session, and return at once.
+    """Start ``command`` so that it outlives this process and its session, and return at once.
 
     Raises UnreadableError if there is no such program.
     """
@@ -110,7 +110,7 @@ def start(command: Sequence[str]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a child: messages in English, and a PATH in which administration finds its programs."""
+    """Return the environment of a child: English messages, and a PATH with the system directories."""
     known = os.environ.get("PATH", "").split(os.pathsep)
     path = [*filter(None, known), *(directory for directory in SYSTEM_DIRECTORIES if directory not in known)]
     return {**os.environ, "LC_ALL": "C", "PATH": os.pathsep.join(path)}

@@ -6,7 +6,10 @@ write. The test bed's kernel has no SELinux; the label is an extended attribute 
 the ACL, which are tried and which the same code copies. A disk that fails while it is written (EIO) is not tried either.
 """
 
+import pytest
 
+
+@pytest.mark.fault("unwritable-database")
 def test_bad_disks_and_bad_files_are_named_in_one_line_and_stay_as_they_are(host, run_script):
     counts = run_script(host, "bad_files").counts
     assert counts["faults"] == []

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A writer killed at any instant loses nothing, damages nothing, and leaves no reader behind."""
 
+import pytest
 
+
+@pytest.mark.fault("killed-writer")
 def test_kill_9_at_any_instant(host, run_script, full):
     sizes = {"single": 700, "prepared": 700, "bulk": 300, "expire": 60}
     if not full:

@@ -4,6 +4,8 @@
 import subprocess
 import time
 
+import pytest
+
 from support.mail import REMOTE, Smtp
 
 # Reads "add" or "delete" and does it, in turn by the module code, by the command, and by makemap.
@@ -26,6 +28,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.fault("open-session")
 def test_no_answer_is_stale(host, client, full):
     rounds = 1000 if full else 100
     unthrottle = "sed -i 's/^O BadRcptThrottle=.*/O BadRcptThrottle=0/' /etc/mail/sendmail.cf"

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from documentation.drawings import DOCS, DRAWINGS, SHARED, drawn, imports, room_of, rooms, sources, words
+from documentation.blocks import CHECKOUT
+from documentation.drawings import DOCS, DRAWINGS, FLOORS, SHARED, drawn, imports, room_of, sources, words
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -14,17 +17,35 @@ def test_a_drawing_says_what_its_source_says(name):
     assert "prefers-color-scheme: dark" in drawing
 
 
-@pytest.mark.parametrize("file", sources())
-def test_every_file_has_its_room(file):
-    room_of(file)
+def test_every_room_of_the_shared_code_is_on_one_floor():
+    rooms = [room for floor in FLOORS for room in floor]
+    assert sorted(rooms) == sorted({room_of(file) for file in sources() if file.startswith(SHARED)})
 
 
-def test_the_table_names_no_file_that_is_not_there():
-    names = {file.rpartition("/")[2].removesuffix(".py") for file in sources()}
-    missing = [file for files in rooms().values() for file in files if "/" not in file and file not in names]
-    assert missing == []
+def test_the_shared_code_imports_only_what_is_on_lower_floors_and_nothing_of_ansible_s():
+    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    # The one exception: to run a program can fail.
+    pairs = imports() - {("programs", "errors")}
+    wrong = [
+        (room, imported)
+        for room, imported in pairs
+        if room in floor_of and floor_of.get(imported, len(FLOORS)) >= floor_of[room]
+    ]
+    assert wrong == []
 
 
-def test_what_all_share_imports_nothing_of_ansible_s():
-    shared = {room_of(file) for file in sources() if file.startswith(SHARED)}
-    assert not {pair for pair in imports() if pair[0] in shared and pair[1] not in shared}
+@pytest.fixture(scope="module")
+def page():
+    return (DOCS / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_room_and_the_order_of_the_floors(page):
+    rooms = {room_of(file) for file in sources()}
+    assert [room for room in rooms if f"{room}/`" not in page and f"`{room}.py`" not in page] == []
+    assert " < ".join(" = ".join(floor) for floor in FLOORS) in " ".join(page.split())
+
+
+def test_the_page_names_only_files_that_there_are(page):
+    named = re.findall(r"`([\w/.-]+\.(?:py|yml))`", page)
+    assert len(named) > 40
+    assert [file for file in named if not (CHECKOUT / file).exists() and not (CHECKOUT / SHARED / file).exists()] == []

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import yaml
-from documentation.blocks import CHECKOUT, plugins
+from documentation.blocks import CHECKOUT
 
 PAGE = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 NEEDS = PAGE.partition("## Needs")[2]
@@ -24,9 +24,13 @@ def test_every_playbook_is_there():
     assert sorted(named) == sorted(file.stem for file in (CHECKOUT / "playbooks").glob("*.yml"))
 
 
-def test_every_module_is_there():
-    named = [name for cell in table("module") for name in re.findall(r"`(?:vsmtp\.relay\.)?(\w+)`", cell)]
-    assert sorted(named) == sorted(plugin.name for plugin in plugins() if plugin.kind == "modules")
+def test_it_says_which_version_it_is_of():
+    version = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    assert f"Version {version}." in PAGE
+
+
+def test_the_inventory_comes_before_the_first_command_that_uses_it():
+    assert PAGE.index("```yaml") < PAGE.index("-i inventory")
 
 
 def test_all_packages_that_the_role_installs_are_named():

@@ -10,7 +10,7 @@ import pytest
 from documentation.blocks import CHECKOUT
 from documentation.site import MANUAL_PAGES
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import commands, usage
 
 PAGES = {file.stem: file for file in MANUAL_PAGES.glob("*.8")}
 PROGRAMS = {file.name for file in MANUAL_PAGES.iterdir() if not file.suffix}
@@ -40,7 +40,7 @@ def test_mandoc_has_nothing_against_it(name):
 
 
 def test_vsmtprelay_s_page_tells_of_all_that_its_help_tells():
-    help_text = command.TEXTS["--help"]
+    help_text = usage.TEXTS["--help"]
     words = {*re.findall(r"--[a-z-]+", help_text), *re.findall(r'^ +"([a-z]+)', help_text, re.MULTILINE)}
     assert {"--all", "add", "repair"} <= words
     page = printed(PAGES["vsmtprelay"])
@@ -50,7 +50,7 @@ def test_vsmtprelay_s_page_tells_of_all_that_its_help_tells():
 def test_vsmtprelay_s_page_tells_of_every_exit_status():
     errors = (CHECKOUT / "plugins/module_utils/_vsmtprelay/errors.py").read_text(encoding="utf-8")
     # 70 is that of the class from which the others are made.
-    statuses = {*re.findall(r"exit_status = (\d+)", errors), str(command.EXIT_NOT_LISTED)} - {"70"}
+    statuses = {*re.findall(r"exit_status = (\d+)", errors), str(commands.EXIT_NOT_LISTED)} - {"70"}
     page = printed(PAGES["vsmtprelay"])
     assert [status for status in statuses if not re.search(rf"^ +{status}\b", page, re.MULTILINE)] == []
 

@@ -18,7 +18,10 @@ def site(tmp_path_factory):
 
 
 def test_every_page_is_there(site):
-    pages = [f"{page.stem}.html" for page in (CHECKOUT / "docs").glob("*.md")]
+    docs = CHECKOUT / "docs"
+    pages = [
+        str(page.relative_to(docs).with_suffix(".html")) for part in ("*.md", "benchmarks/*.md") for page in docs.glob(part)
+    ]
     pages += [f"collections/{plugin.name}_{KINDS[plugin.kind]}.html" for plugin in plugins()]
     pages += [
         "index.html",

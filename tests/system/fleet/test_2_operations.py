@@ -77,12 +77,12 @@ TWO_HOSTS = ("--limit", "mail1:mail2")
 @pytest.mark.parametrize(
     ("playbook", "words", "said"),
     [
-        ("permit", TWO_HOSTS, "relay_address is missing: say it with -e relay_address=198.51.100.7"),
+        ("permit", TWO_HOSTS, "relay_address is missing: give it with -e relay_address=198.51.100.7"),
         ("revoke", ("-e", "relay_address=mail.example.org"), "relay_address: 'mail.example.org' is not an IP address"),
         ("permit", ("-e", "relay_address="), "relay_address: names no address"),
         ("permit", ("-e", "relay_address=10.0.0.1,10.0.0.256"), "relay_address: '10.0.0.256' is not an IP address"),
         ("permit", (*AN_ADDRESS, "-e", "relay_until=tomorrow"), "relay_until: 'tomorrow' is not a day"),
-        ("permit", (*AN_ADDRESS, "-e", "relay_until=2020-01-01"), "relay_until: 2020-01-01 is over"),
+        ("permit", (*AN_ADDRESS, "-e", "relay_until=2020-01-01"), "relay_until: 2020-01-01 is in the past"),
         (
             "permit",
             (*AN_ADDRESS, *TWO_HOSTS, "-e", "relay_virtual_servers=vs1,vsx"),
@@ -94,7 +94,7 @@ TWO_HOSTS = ("--limit", "mail1:mail2")
         ),
         ("status", ("-e", "relay_drift=perhaps"), "relay_drift: 'perhaps' is neither true nor false"),
         ("status", ("-e", "relay_json=/nonexistent/fleet.json"), "relay_json: there is no directory /nonexistent"),
-        ("backup", (), "relay_directory is missing: say it with -e relay_directory=relayers"),
+        ("backup", (), "relay_directory is missing: give it with -e relay_directory=relayers"),
         # What they were called before 0.2.0.
         (
             "permit",

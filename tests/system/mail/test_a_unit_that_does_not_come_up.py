@@ -55,11 +55,13 @@ def test_the_run_fails_and_has_the_last_line_of_the_program(failed):
     assert "the files and units that this run changed are again as they were before" in run.output
 
 
+@pytest.mark.fault("unit-does-not-start")
 def test_all_files_are_as_they_were(failed):
     before, _run, after = failed
     assert after == before
 
 
+@pytest.mark.fault("unit-does-not-start")
 def test_the_recorder_runs_with_the_old_files_and_records(failed, mail_host, closed_relay, reader):
     assert mail_host.run(["systemctl", "is-active", "vsmtprelay-recorder.service"]).stdout == "active\n"
     assert log_in(reader, mail_host.address4)

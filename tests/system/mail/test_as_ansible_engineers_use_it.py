@@ -98,7 +98,7 @@ def test_the_tasks_and_their_tags_are_listed_without_a_run(lab, mail_host):
 def test_to_start_behind_the_preflight_is_refused_in_one_line(lab, mail_host):
     run = play(lab, SITE, "--start-at-task", f"vsmtp.relay.pop_before_smtp : {FILES}")
     assert run.status != 0
-    assert "its first task, See what the host has, has to run before this one" in run.output
+    assert "its first task, Inspect the host, has to run before this one" in run.output
     assert run.counts[HOST]["changed"] == 0
 
 
@@ -106,7 +106,7 @@ def test_to_start_behind_the_preflight_is_refused_in_one_line(lab, mail_host):
 def test_parts_that_do_not_stand_by_themselves_are_refused_in_one_line(own_play, part):
     run = own_play(A_PART % part)
     assert run.status != 0
-    assert "its first task, See what the host has, has to run before this one" in run.output
+    assert "its first task, Inspect the host, has to run before this one" in run.output
     assert run.counts[HOST]["changed"] == 0
 
 

@@ -79,6 +79,7 @@ def complete(lab, mail_host):
 
 
 @pytest.mark.parametrize("number", range(len(TRACES)), ids=TRACES)
+@pytest.mark.fault("interrupted-run")
 def test_the_next_run_completes_it(lab, mail_host, complete, full, number):
     if number >= WITHOUT_FULL and not full:
         pytest.skip("with --full only")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Debian 13 host sets itself up with Debian's own Ansible, in each way that there is; a controller has nothing to do then.
 
-All is as Ansible comes. What docs/fleet.md says about ansible-pull is taken from there.
+All is as Ansible comes. What docs/operations.md says about ansible-pull is taken from there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from support.playbook import CHECKOUT, Run, play, tarball
 from support.throttles import lift_throttles
 
 HOST = "pullhost"
-BLOCKS = [block for block in blocks_of(CHECKOUT / "docs" / "fleet.md") if block.section == "Without a controller"]
+BLOCKS = [block for block in blocks_of(CHECKOUT / "docs" / "operations.md") if block.section == "Without a controller"]
 (SITE,) = (block.text for block in BLOCKS if block.language == "yaml")
 INSTALL, PULL = (command.text for block in BLOCKS if block.language == "console" for command in commands(block.text))
 REPOSITORY = "/srv/fleet.git"

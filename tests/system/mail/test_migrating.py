@@ -114,7 +114,7 @@ def test_step_by_step_nobody_is_refused_who_was_let_in_and_nobody_let_in_who_was
     assert rcpt(reader, server)[0] == 550
     assert log_in(reader, server)
     assert rcpt(reader, server)[0] == 250
-    for _ in do("See that it is done"):
+    for _ in do("Check the result"):
         pass
 
 

@@ -44,6 +44,7 @@ def test_a_bad_item_of_the_list_is_named_and_nothing_is_done(lab, mail_host):
     assert "not absolute" in run.output
 
 
+@pytest.mark.fault("bad-sendmail-cf")
 def test_a_server_whose_sendmail_cf_is_at_fault_is_named_and_the_others_are_done(servers, mail_host):
     before = content(mail_host, BAD)
     mail_host.path(f"{BAD}/etc/sendmail.cf").write_bytes(before + b"Xbroken\n")

@@ -58,7 +58,7 @@ def test_site_undoes_nothing_of_it_and_says_where_it_has_it_from(lab, told, mail
     assert window(mail_host) == "720"
     assert PRINTER in mail_host.run(["vsmtprelay", "dump"]).stdout
     names = "pop_before_smtp_expire, pop_before_smtp_permissions, pop_before_smtp_window"
-    assert f"{HOST}: nothing to do ({names} as a play told the role before)" in run.output
+    assert f"{HOST}: nothing to do ({names} as set by an earlier play)" in run.output
 
 
 def test_status_sees_no_drift_and_changes_nothing(lab, told):

@@ -217,6 +217,7 @@ def authenticate(client, server, protocol, user, password):
     return False
 
 
+@pytest.mark.fault("wrong-password")
 def test_names_with_a_wrong_password_record_nothing_whatever_they_are(host, reader):
     unit = host.unit()
     names = (*NAMES.values(), *IMPOSSIBLE_NAMES.values())
@@ -231,6 +232,7 @@ def test_names_with_a_wrong_password_record_nothing_whatever_they_are(host, read
     told(host, f"{len(tries)} logins with a wrong password, none recorded")
 
 
+@pytest.mark.fault("forged-name")
 def test_names_with_the_right_password_record_the_clients_own_address_and_write_one_line_each(host, reader):
     unit = host.unit()
     for protocol in ("pop3", "imap"):
@@ -251,6 +253,7 @@ def test_names_with_the_right_password_record_the_clients_own_address_and_write_
     told(host, f"{len(lines)} logins by odd names, each recorded with the client's own address")
 
 
+@pytest.mark.fault("forged-report")
 def test_a_local_user_can_report_nothing(host):
     unit = host.unit()
     user = ("setpriv", "--reuid=bob", "--regid=bob", "--clear-groups")
@@ -264,6 +267,7 @@ def test_a_local_user_can_report_nothing(host):
     told(host, f"{len(over_tcp) + len(over_socket)} forged reports, all refused")
 
 
+@pytest.mark.fault("forged-report")
 def test_root_and_dovecots_group_are_those_who_can_report(host):
     for user in ((), ("setpriv", "--reuid=nobody", "--regid=dovecot", "--clear-groups")):
         host.guest.run(["vsmtprelay", "expire"])
@@ -275,6 +279,7 @@ def test_root_and_dovecots_group_are_those_who_can_report(host):
     assert host.requests("right", "--unix", user=user) == {"report": ["PermissionError"]}
 
 
+@pytest.mark.fault("malformed-report")
 def test_what_is_no_report_is_refused_and_the_next_login_is_recorded_even_if_it_comes_with_the_key(host, reader):
     unit = host.unit()
     ways = [["--unix"], ["--key-file", KEY_FILE]] if host.over_tcp else [["--unix"]]
@@ -297,6 +302,7 @@ def test_what_is_no_report_is_refused_and_the_next_login_is_recorded_even_if_it_
 
 
 @pytest.mark.parametrize("way", ["silent", "trickle", "flood"])
+@pytest.mark.fault("connection-flood")
 def test_logins_go_on_while_a_local_user_opens_thousands_of_connections(tcp_host, reader, way):
     host = tcp_host
     unit = host.unit()

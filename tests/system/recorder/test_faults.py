@@ -126,6 +126,8 @@ def most_lost(host, fault, outage):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.__name__.replace("_", " ") for fault in FAULTS])
+@pytest.mark.fault("unwritable-database", "locked-database")
+@pytest.mark.fault("recorder-stopped", "recorder-killed", "recorder-hanging", "recorder-broken")
 def test_every_login_succeeds_and_is_recorded_when_the_fault_is_over(host, load, full, fault):
     outage = 10 if full else 2
     count = int((outage + 2) * RATE)

@@ -227,6 +227,7 @@ def test_the_file_for_the_next_login_is_prepared_and_becomes_the_database(routed
 
 
 @pytest.mark.parametrize("family", ["address4", "address6"])
+@pytest.mark.fault("proxied-login")
 def test_a_login_from_an_ignored_network_is_not_recorded(routed, webmail, family):
     assert log_in(webmail, getattr(routed.guest, family))
     assert routed.listed() == {"a": [], "b": [], "rest": []}
@@ -250,6 +251,7 @@ def test_a_login_over_loopback_is_not_recorded(routed, address):
         ("imap", "", []),
     ],
 )
+@pytest.mark.fault("other-service")
 def test_what_dovecot_checks_for_others_than_pop_and_imap_is_not_recorded(routed, service, address, listed):
     words = ["-x", f"service={service}", *(["-x", f"rip={address}"] if address else [])]
     routed.guest.run(["doveadm", "auth", "test", *words, "me@elsewhere.example", "secret"])

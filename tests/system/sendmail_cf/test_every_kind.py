@@ -56,6 +56,7 @@ def accepted(code):
     return code == ACCEPTED
 
 
+@pytest.mark.fault("open-sendmail-cf")
 def test_without_the_ruleset_strangers_may_relay_through_the_open_ones_and_only_there(host, answers, stranger, counts):
     counts["files"] += len(host.files)
     host.start()
@@ -91,11 +92,13 @@ def test_who_is_listed_may_relay_through_each(host, answers, reader):
 
 
 @pytest.mark.parametrize("recipient", TRICKS)
+@pytest.mark.fault("unreadable-database-open-cf")
 def test_strangers_may_not_relay_however_the_recipient_is_written(host, answers, stranger, recipient):
     taken = answers(stranger, recipient, refused)
     assert not [name for name in taken if not host.delivers_locally(name, recipient)]
 
 
+@pytest.mark.fault("open-sendmail-cf")
 def test_the_plain_way_is_refused_by_all(answers, stranger):
     assert not answers(stranger, TRICKS[0], refused)
 
@@ -115,6 +118,7 @@ def test_who_is_no_longer_listed_is_refused(host, answers, reader):
     assert not answers(reader, REMOTE, refused)
 
 
+@pytest.mark.fault("unreadable-database-open-cf")
 def test_without_a_database_everybody_is_refused_and_local_mail_accepted(host, answers, reader):
     host.guest.run(["rm", *(file.relayers_db for file in host.files)])
     assert not answers(reader, REMOTE, refused)

@@ -24,6 +24,7 @@ def answers(host, client, family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("server", ALL)
+@pytest.mark.fault("other-server")
 def test_a_login_opens_the_relay_of_its_virtual_server_and_of_no_other(shared_host, reader, server, family, counts):
     shared_host.log_in(reader, server, family)
     assert answers(shared_host, reader, family) == {other: 250 if other == server else 550 for other in ALL}
@@ -144,6 +145,7 @@ def test_told_are_the_daemon_with_another_database_and_the_one_off_the_list_and_
     counts["daemons left alone"] += len(ALL) - len(departed.told)
 
 
+@pytest.mark.fault("removed-server")
 def test_a_server_that_is_off_the_list_has_its_sendmail_cf_back_and_relays_for_nobody(departed, reader):
     assert departed.host.guest.read(departed.host.sendmail_cf("c")) == departed.host.made["c"]
     assert departed.host.relayed_before == 250

@@ -130,6 +130,7 @@ def test_no_damage_crashes_or_hangs_anything_and_what_is_refused_stays_as_it_was
     assert wrong == [], "seed, and exit status or minus the signal"
 
 
+@pytest.mark.fault("damaged-pages")
 def test_a_repair_gives_a_sound_file_with_entries_that_there_were_and_no_others(tmp_path, sound_files, seeds, native_database):
     for seed in seeds:
         path = tmp_path / f"{seed}.db"

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import import_command, import_sources
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import (
+    commands,
+    import_command,
+    import_sources,
+    usage,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
 
@@ -28,10 +33,10 @@ _vsmtprelay vsmtprelay "${{@: -1}}" "${{@: -2:1}}" || exit
 [ ${{#COMPREPLY[@]}} = 0 ] || printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 # All that the program says that it takes.
-BEFORE_COMMANDS = command.MORE.partition("Options, before the command:")[2]
-ALL_OPTIONS = {*re.findall(r"--[a-z-]+", BEFORE_COMMANDS), *command.TEXTS, *command.OPTIONS_WITH_VALUE}
+BEFORE_COMMANDS = usage.MORE.partition("Options, before the command:")[2]
+ALL_OPTIONS = {*re.findall(r"--[a-z-]+", BEFORE_COMMANDS), *usage.TEXTS, *command.OPTIONS_WITH_VALUE}
 OWN_OPTIONS = {"--expires-after", "--value", "--skip-malformed"}
-HELP = set(command.HELP_OPTIONS)
+HELP = set(usage.HELP_OPTIONS)
 
 
 @pytest.fixture(params=["/dev/null", *([str(HELPERS)] if HELPERS.exists() else [])])
@@ -61,9 +66,9 @@ def offered(request, tmp_path):
 
 
 def test_every_command_is_offered(offered):
-    assert offered("") == set(command.COMMANDS)
-    assert offered("--all", "") == set(command.COMMANDS)
-    assert offered("--", "") == set(command.COMMANDS)
+    assert offered("") == set(commands.COMMANDS)
+    assert offered("--all", "") == set(commands.COMMANDS)
+    assert offered("--", "") == set(commands.COMMANDS)
 
 
 def test_every_option_is_offered(offered):
@@ -78,7 +83,7 @@ def test_every_option_of_import_is_offered_and_the_standard_input(offered):
     assert offered("import", "-") == taken | HELP | {import_sources.STANDARD_INPUT}
 
 
-@pytest.mark.parametrize("name", sorted(set(command.COMMANDS) - {"import"}))
+@pytest.mark.parametrize("name", sorted(set(commands.COMMANDS) - {"import"}))
 def test_each_command_offers_its_help_and_nothing_that_would_take_long_to_find(offered, name):
     assert offered(name, "-") == HELP
     assert offered(name, "--", "-") == set()

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.file_state import file_state
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import __version__
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import commands
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database
@@ -79,7 +80,7 @@ def test_help_is_the_usage_and_the_options_on_the_output(run, option):
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
-@pytest.mark.parametrize("name", command.COMMANDS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
 def test_each_command_has_its_own_help_on_the_output(run, option, name):
     status, output, errors = run(name, option)
     assert (status, errors) == (0, "")

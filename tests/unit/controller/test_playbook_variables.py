@@ -92,7 +92,7 @@ def test_a_name_of_before_is_told_unless_the_new_one_is_there(playbook):
 
 @pytest.mark.parametrize(("playbook", "missing"), [("permit", "relay_address"), ("backup", "relay_directory")])
 def test_what_is_missing_is_told_with_what_to_write(playbook, missing):
-    with pytest.raises(MalformedError, match=f"{missing} is missing: say it with -e {missing}="):
+    with pytest.raises(MalformedError, match=f"{missing} is missing: give it with -e {missing}="):
         check_names(playbook, {})
 
 

@@ -17,7 +17,7 @@ def done(*databases, **more):
     return {"databases": list(databases), **more}
 
 
-NOWHERE = "none of the virtual servers that were named is here"
+NOWHERE = "this host has none of the virtual servers that were named"
 PERMITTED = [
     (done(database(added=["10.0.0.1"])), ["10.0.0.1"], "", "10.0.0.1 may relay through main for 1440 minutes"),
     (done(database()), ["10.0.0.1"], "", "10.0.0.1 may relay through main for 1440 minutes, as before"),
@@ -73,7 +73,7 @@ def test_the_role_says_all_that_it_did_or_that_there_was_nothing_to_do():
     assert run_words.of_role({}, {}, {}, {}) == "nothing to do"
     assert (
         run_words.of_role({"kept": ["window"]}, {}, {}, {})
-        == "nothing to do (pop_before_smtp_window as a play told the role before)"
+        == "nothing to do (pop_before_smtp_window as set by an earlier play)"
     )
     line = run_words.of_role(
         {"missing_packages": ["cron"]},
@@ -88,6 +88,6 @@ def test_the_role_says_all_that_it_did_or_that_there_was_nothing_to_do():
 
 
 def test_the_removal_says_what_went():
-    assert run_words.of_removal({}, {}, {}, {}) == "nothing to take away"
+    assert run_words.of_removal({}, {}, {}, {}) == "nothing to remove"
     line = run_words.of_removal({"actions": ["stop u"], "changed_files": ["/x"]}, {"files": ["/c"]}, {}, {"packages": ["p"]})
     assert line == "stop u, ruleset out of /c, 1 file removed, packages p removed"

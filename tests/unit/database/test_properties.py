@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.backends import berkeley_pages
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import usage
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database
 
@@ -175,7 +176,7 @@ def test_any_words_end_with_a_status_of_their_own_and_never_with_a_traceback(com
     assert answer[0] in (0, 1, 64, 65, 66, 73)
     if answer[0] not in (0, 1):
         assert answer[1] == b""
-        assert answer[2].count("\n") == 1 or answer[2] == command.USAGE
+        assert answer[2].count("\n") == 1 or answer[2] == usage.USAGE
 
 
 names = st.one_of(

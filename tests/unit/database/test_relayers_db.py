@@ -206,6 +206,7 @@ def test_a_database_with_a_damaged_page_is_refused_without_harm_to_the_process(r
         assert child(change).result() == "refused"
 
 
+@pytest.mark.fault("hostile-owner")
 def test_a_file_that_its_owner_made_larger_than_memory_is_refused_before_it_is_copied(relayers_db, child):
     database.change(relayers_db.path, edits.put({"10.0.0.1": 1}))
     os.truncate(relayers_db.path, 1 << 40)

@@ -162,7 +162,7 @@ def test_all_are_forgotten_when_the_recorder_ends_of_its_own_accord(run, store):
         _reader, writer = await service.connect()
         await until(lambda: service.server.connections)
         service.served.store_fds()
-        service.served.forget()
+        service.served.drop()
         assert store == {}
         writer.close()
 

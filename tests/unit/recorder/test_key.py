@@ -24,35 +24,35 @@ def test_a_key_is_a_line_for_dovecot_and_private(tmp_path):
 def test_the_secret_is_read_back_out_of_the_same_line(tmp_path):
     path = tmp_path / "key"
     recorder_key.create(str(path))
-    assert recorder_key.read(str(path)) == path.read_text().strip().partition(":")[2]
+    assert recorder_key.load(str(path)) == path.read_text().strip().partition(":")[2]
 
 
 def test_every_key_is_another(tmp_path):
     path = str(tmp_path / "key")
     recorder_key.create(path)
-    first = recorder_key.read(path)
+    first = recorder_key.load(path)
     recorder_key.create(path)
-    assert recorder_key.read(path) != first
+    assert recorder_key.load(path) != first
 
 
 def test_blanks_around_the_secret_do_not_count(tmp_path):
     (tmp_path / "key").write_text(f"auth_policy_server_api_header = X-API-Key: {'a' * 40} \n\n")
-    assert recorder_key.read(str(tmp_path / "key")) == "a" * 40
+    assert recorder_key.load(str(tmp_path / "key")) == "a" * 40
 
 
 def test_a_missing_key_is_unreadable_and_the_remedy_is_named(tmp_path):
     with pytest.raises(UnreadableError, match="--create-key"):
-        recorder_key.read(str(tmp_path / "key"))
+        recorder_key.load(str(tmp_path / "key"))
 
 
 @pytest.mark.parametrize("content", ["", "\n", "auth_policy_server_api_header = X-API-Key:\n", "X-API-Key:short\n"])
 def test_a_file_without_a_secret_is_refused(tmp_path, content):
     (tmp_path / "key").write_text(content)
     with pytest.raises(MalformedError, match="holds no secret"):
-        recorder_key.read(str(tmp_path / "key"))
+        recorder_key.load(str(tmp_path / "key"))
 
 
 def test_a_key_can_be_created_in_the_current_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recorder_key.create("key")
-    assert recorder_key.read("key")
+    assert recorder_key.load("key")

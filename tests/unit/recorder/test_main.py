@@ -59,6 +59,7 @@ def test_a_key_is_created_also_where_packages_are_missing(main, tmp_path, monkey
     assert main(["--create-key", str(tmp_path / "key")]) == 0
 
 
+@pytest.mark.fault("empty-secret")
 def test_without_a_secret_it_does_not_listen_on_tcp(main, tmp_path, capsys, monkeypatch):
     (tmp_path / "table").touch()
     with socket.create_server(("127.0.0.1", 0)) as port:

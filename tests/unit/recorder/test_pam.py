@@ -34,7 +34,7 @@ def environment(**values):
 
 def login(**values):
     """Return the login that the recorder takes out of the report."""
-    return LoginReader().read(json.dumps(pam.report_of(environment(**values))).encode())
+    return LoginReader().parse(json.dumps(pam.report_of(environment(**values))).encode())
 
 
 def test_the_report_tells_who_logged_in_from_where():

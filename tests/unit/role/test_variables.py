@@ -8,9 +8,9 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.variables import (
     DEFAULTS,
     HEADER,
-    Told,
-    last_told,
-    told_now,
+    RunVariables,
+    last_run,
+    this_run,
 )
 
 DEFAULT_SERVER = {"name": "mail1", "root": "/", "relayers_db": None, "sendmail_cf": None, "addresses": [], "domains": []}
@@ -18,7 +18,7 @@ AS_IT_COMES = {**DEFAULTS, "virtual_servers": [DEFAULT_SERVER]}
 
 
 def now(before=None, given=(), **variables):
-    return told_now({**AS_IT_COMES, **variables}, given, "mail1", before)
+    return this_run({**AS_IT_COMES, **variables}, given, "mail1", before)
 
 
 def test_what_has_its_default_was_told_by_nobody():
@@ -66,7 +66,7 @@ def test_what_takes_something_away_is_never_kept():
 def test_it_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "role"
     path.write_text(now(window=720, ignore=["192.0.2.0/24"]).text())
-    told = last_told(str(path))
+    told = last_run(str(path))
     assert told.by_play == ["ignore", "window"]
     assert told.variables == {
         name: value for name, value in now(window=720, ignore=["192.0.2.0/24"]).variables.items() if name in told.variables
@@ -81,13 +81,13 @@ def test_it_is_read_as_it_was_written(tmp_path):
 def test_a_file_that_is_none_of_ours_tells_nothing(tmp_path, text):
     path = tmp_path / "role"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    told = last_told(str(path))
+    told = last_run(str(path))
     assert (told.by_play, dict(told.variables)) == ([], {})
-    assert last_told(str(tmp_path / "missing")).by_play == []
+    assert last_run(str(tmp_path / "missing")).by_play == []
 
 
 def test_names_that_this_version_does_not_have_are_passed_over(tmp_path):
     path = tmp_path / "role"
-    path.write_text(Told({"window": 5, "of_the_future": 1}, ["window", "of_the_future"]).text())
-    told = last_told(str(path))
+    path.write_text(RunVariables({"window": 5, "of_the_future": 1}, ["window", "of_the_future"]).text())
+    told = last_run(str(path))
     assert (told.by_play, dict(told.variables)) == (["window"], {"window": 5})

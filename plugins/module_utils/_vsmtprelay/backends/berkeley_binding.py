@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Python binding of libdb: berkeleydb, or bsddb3 by the same author, which distributions package."""
+"""The Python binding of libdb: ``berkeleydb``, or ``bsddb3`` by the same author, which distributions package."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ _BINDING: Any = None
 
 
 def binding():  # type: ignore[no-untyped-def]
-    """Return the Berkeley DB binding: ``berkeleydb``, or ``bsddb3`` by the same author, which distributions package.
-
-    Raises MissingBindingError if this Python has neither.
-    """
-    # Python looks through the whole path again for a module that it did not find the last time.
+    """Return the Berkeley DB binding. Raises MissingBindingError if this Python has none."""
+    # Cached, because Python does not remember a failed import and searches the whole path again.
     global _BINDING  # noqa: PLW0603
     if _BINDING is None:
         _BINDING = _import_binding()
@@ -45,10 +42,9 @@ def _import_binding():  # type: ignore[no-untyped-def]
 
 
 def _core_of_bsddb3():  # type: ignore[no-untyped-def]
-    """Return the compiled part of bsddb3 alone, which is all that ``bsddb3.db`` hands on.
+    """Return the compiled part of bsddb3, which is all that ``bsddb3.db`` re-exports. Raises ImportError.
 
-    The Python around it imports object wrappers that nobody needs here, and takes as long as all the rest of a command.
-    Raises ImportError.
+    The Python package around it imports object wrappers that are not used here (start-up: see __init__).
     """
     before = sys.modules.get("bsddb3")
     package = type(sys)("bsddb3")

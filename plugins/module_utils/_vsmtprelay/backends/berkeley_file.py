@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hash file itself: keys and values through libdb. Nothing else in the package writes Berkeley DB.
+"""The hash file: keys and values through libdb. No other module of the library writes Berkeley DB.
 
-libdb only ever opens a copy, through the file descriptor that holds it: to open the live file and close it again would
-drop the record locks that this process holds on it (fcntl(2)), and a writer killed half-way leaves a corrupt file.
+libdb only opens copies, through their file descriptors. Opening and closing the live file would drop the
+record locks that this process holds on it (fcntl(2)), and a writer killed half-way would leave it corrupt.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import Any
 
-# libdb's own cache, in bytes. Its default of 256 KiB makes a bulk change read pages in and write them out all the time; more
-# than this gains nothing: behind it there is memory, not a disk. Reading goes through the pages once, in their order.
+# libdb's cache, in bytes. With its default of 256 KiB a bulk change reads and writes pages all the time. More than this
+# gains nothing, since the copy is in memory, not on a disk. Reading goes through the pages once, in order.
 READING_CACHE = 1 << 20
 WRITING_CACHE = 8 << 20
-# A file of up to so many bytes is read to look at its pages, a larger one is mapped: it is in memory once already.
+# To check its pages, a file of up to this many bytes is read. A larger one is mapped, since it is in memory already.
 LARGEST_READ = 4 << 20
-# An item takes at least so many bytes of a page: two offsets, two types, an address and a digit.
+# The least bytes that an entry takes in a page: two offsets, two types, an address and a digit.
 SMALLEST_ITEM = 8
-# So many entries are looked at to see whether a file was written with makemap -N.
+# Number of entries that decide whether makemap -N wrote the file.
 PROBED_ENTRIES = 16
 
 
@@ -40,13 +40,13 @@ class HashFile:
     """The entries of the hash file behind a file descriptor. Keys and values are bytes."""
 
     def __init__(self, descriptor: int, path: str, writable: bool = False, known_sound: bool = False) -> None:
-        """Open what ``descriptor`` refers to; ``path`` (str) is the name for messages.
+        """Open the file behind ``descriptor``; ``path`` (str) is its name in messages.
 
-        Its pages are looked at first, unless it is ``known_sound``. An empty file becomes a hash file without entries, if
-        ``writable``.
+        Its pages are checked first, unless it is ``known_sound``. If ``writable``, an empty file becomes a hash
+        file without entries.
 
-        Raises UnreadableError if it is not a whole Berkeley DB hash file, UnwritableError if its keys end in NUL and it is
-        to be written, MissingBindingError if Python cannot read one.
+        Raises UnreadableError if it is not a sound Berkeley DB hash file, UnwritableError if it is to be
+        written and its keys end in NUL, MissingBindingError if Python has no binding.
         """
         self._path = path
         self._descriptor = descriptor
@@ -64,8 +64,8 @@ class HashFile:
             flags = 0
         self._db = self._libdb.DB()
         if size == 0:
-            # A checksum in each page: sendmail then gets an error instead of a wrong answer out of a damaged page, and a
-            # repair knows which pages to trust.
+            # A checksum in each page: sendmail gets an error instead of a wrong answer from a damaged page, and a repair
+            # knows which pages to trust.
             self._db.set_flags(self._libdb.DB_CHKSUM)
         self._db.set_cachesize(0, min(max(READING_CACHE, 2 * size), WRITING_CACHE) if writable else READING_CACHE)
         try:
@@ -84,14 +84,14 @@ class HashFile:
         self.close()
 
     def close(self) -> None:
-        """Write out what changed and let go of the file. Raises UnreadableError if libdb finds it damaged."""
+        """Write out the changes and close the file. Raises UnreadableError if libdb finds it damaged."""
         try:
             self._db.close()
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
 
     def sync(self) -> None:
-        """Write out what changed. Raises UnreadableError if libdb finds the file damaged."""
+        """Write out the changes. Raises UnreadableError if libdb finds the file damaged."""
         try:
             self._db.sync()
         except self._libdb.DBError as error:
@@ -106,7 +106,7 @@ class HashFile:
         return value
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Store ``value`` under ``key``, in place of the value, or all the values, that it had."""
+        """Store ``value`` under ``key``, in place of all values that it had."""
         try:
             if self._duplicates and self._db.exists(key):
                 self._db.delete(key)
@@ -115,7 +115,7 @@ class HashFile:
             raise self._damaged(error) from None
 
     def delete(self, key: bytes) -> None:
-        """Take ``key`` away. Raises KeyError if it is not there."""
+        """Remove ``key``. Raises KeyError if it is missing."""
         try:
             self._db.delete(key)
         except self._libdb.DBNotFoundError:
@@ -124,26 +124,26 @@ class HashFile:
             raise self._damaged(error) from None
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every key with its value, in the file's own order."""
+        """Yield every key with its value, in the order of the file."""
         return itertools.chain.from_iterable(itertools.starmap(zip, self.pages()))
 
     def pages(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Yield every key and every value, as many at a time as lie in a page if they can be read without libdb."""
+        """Yield the keys and their values page by page, or one by one if only libdb can read them."""
         if self._have_pages_only_plain_items():
             yield from berkeley_pages.items(self._content())
         else:
             yield from (([key], [value]) for unused, (key, value) in self._walk())
 
     def delete_where(self, choose: Callable[[list[bytes], list[bytes]], list[bytes]]) -> None:
-        """Take away every entry whose key ``choose`` returns; it is given all keys and their values, some at a time."""
+        """Remove every entry whose key ``choose`` returns; it is called with the keys and values of one page at a time."""
         if self._duplicates:
-            # To delete a key would take all its values.
+            # Deleting a key would remove all its values.
             for cursor, (key, value) in self._walk():
                 if choose([key], [value]):
                     cursor.delete()
             return
-        # All keys first, since libdb moves entries to other pages when it deletes some. In as little memory as can be: half a
-        # million bytes objects need more than the file.
+        # All keys are chosen first, since libdb moves entries between pages when it deletes. They are marshalled, since half
+        # a million bytes objects take more memory than the file.
         chosen = [marshal.dumps(keys) for keys in itertools.starmap(choose, self.pages()) if keys]
         try:
             for keys in chosen:
@@ -155,19 +155,19 @@ class HashFile:
             raise self._damaged(error) from None
 
     def _have_pages_only_plain_items(self) -> bool:
-        """Tell whether all items lie in the pages as they are; what changed is written out, and checksums are compared."""
+        """Write out the changes, compare the checksums; return whether all items lie plainly in their pages."""
         try:
             self.sync()
             if self._can_be_split is None:
                 self._check_pages()
             if self._can_be_split and self._db.get_flags() & self._libdb.DB_CHKSUM:
-                self._db.stat()  # goes through all pages, and libdb compares the checksum of each
+                self._db.stat()  # reads all pages, and libdb compares the checksum of each
         except self._libdb.DBError as error:
             raise self._damaged(error) from None
         return bool(self._can_be_split)
 
     def _walk(self) -> Iterator[tuple[Any, tuple[bytes, bytes]]]:
-        """Yield libdb's cursor with the key and value on which it stands, for every entry, whatever its items are like."""
+        """Yield libdb's cursor and the key and value at it, for every entry, whatever the type of its items."""
         left = self._most_items
         try:
             cursor = self._db.cursor()
@@ -191,7 +191,7 @@ class HashFile:
         except berkeley_pages.Fault as fault:
             raise self._damaged(str(fault)) from None
         if not self._can_be_split:
-            # Items in pages of their own, and duplicates, which only other makers' files have: libdb follows them in circles.
+            # Only other programs write overflow pages and duplicates. libdb follows a damaged chain of them in a circle.
             from .berkeley_verify import libdb_finds_sound
 
             if not libdb_finds_sound(self._descriptor):
@@ -201,7 +201,7 @@ class HashFile:
         size = os.fstat(self._descriptor).st_size
         if size <= LARGEST_READ:
             return os.pread(self._descriptor, size, 0)
-        import mmap  # only here: importing it takes longer than to look at a small file
+        import mmap  # start-up: see __init__
 
         return mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
 
@@ -215,7 +215,7 @@ class HashFile:
 
     def _damaged(self, error: Exception | str) -> UnreadableError:
         if isinstance(error, self._libdb.DBRunRecoveryError):
-            # What libdb makes of a wrong checksum in a database without a log to recover from.
+            # This is how libdb reports a wrong checksum in a database without a log to recover from.
             error = "a page does not fit its checksum"
         reason = error if isinstance(error, str) else error.args[-1]
         return UnreadableError(

@@ -2,20 +2,22 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pages of a Berkeley DB hash file, read without libdb: to see whether it is whole, and to go through all its items.
+"""The pages of a Berkeley DB hash file, read without libdb: check the file, and iterate over its items.
 
-The layout is that of libdb 5.3, which has not changed since version 4.0 (``dbinc/db_page.h``): a page of metadata, then
-pages of items. An items page holds, after 26 bytes of header, the offsets of its items, and the items from its end downwards: a
-key, its value, the next key, and so on, each after one byte that tells its type. Items of the sizes that we store always lie in
-the page as they are. libdb may crash on a damaged file; this cannot. And Python takes all the items of a page apart with one
-call, where the binding needs one for each.
+The layout is that of libdb 5.3, unchanged since version 4.0 (``dbinc/db_page.h``): a page of metadata, then
+pages of items. An item page holds a header of 26 bytes, the offsets of its items, and the items from its
+end downwards: a key, its value, the next key, and so on, each after one byte for its type. Items as short
+as addresses and timestamps always lie plainly in the page.
+
+libdb may crash on a damaged file; this module cannot. It is also faster: Python splits all items of a page
+in one call, where the binding needs one call for each.
 """
 
 from __future__ import annotations
 
 import struct
 
-# What operator hands on; importing that module takes as long as checking a small file.
+# What operator re-exports; start-up: see __init__
 from _operator import gt, itemgetter
 
 TYPE_CHECKING = False
@@ -29,26 +31,27 @@ if TYPE_CHECKING:
 META_BYTES = 512
 HASH_MAGIC = 0x061561
 HASH_META_PAGE = 8
-UNUSED_PAGE = 0  # P_INVALID: free, or of a bucket that nothing was put into yet
+UNUSED_PAGE = 0  # P_INVALID: free, or of a bucket that was never used
 ITEM_PAGES = (2, 13)  # P_HASH_UNSORTED, P_HASH
-# P_LBTREE, P_LRECNO, P_OVERFLOW, P_LDUP: many duplicates of a key, and items that are larger than a page. Not ours.
+# P_LBTREE, P_LRECNO, P_OVERFLOW, P_LDUP: many duplicates of a key, and items larger than a page. Only in files of other
+# programs.
 OTHER_PAGES = (3, 4, 5, 6, 7, 12)
 PLAIN_ITEM = 1  # H_KEYDATA
 PLAIN_TYPE = bytes([PLAIN_ITEM])
 PAGE_SIZES = tuple(1 << bits for bits in range(9, 17))
 HEADER_BYTES = 26
 CHECKSUMMED_HEADER_BYTES = 32  # with PG_CHKSUM, whose last four bytes are the checksum
-HERE = b"\1\2"  # H_KEYDATA, H_DUPLICATE: what lies in the page itself
+HERE = b"\1\2"  # H_KEYDATA, H_DUPLICATE: items in the page itself
 CHECKSUM_FLAG = 1  # DBMETA_CHKSUM
 DUPLICATES_FLAG = 1  # DB_HASH_DUP
 MASK_32 = 0xFFFFFFFF
 
 
 class Meta:
-    """What the first page of a hash file says of it.
+    """The metadata in the first page of a hash file.
 
-    ``order`` is the byte order as in struct; then ``page_size``, ``last_page``, the table of buckets, the number of
-    ``header_bytes`` of a page, and the ``item_types`` that there may be.
+    ``order`` is the byte order as in struct, ``header_bytes`` the size of a page header, ``item_types`` the
+    item types that may occur; then come ``page_size``, ``last_page`` and the table of buckets.
     """
 
     __slots__ = (
@@ -71,7 +74,7 @@ class Meta:
         self.page_size, self.last_page, self.max_bucket, self.high_mask, self.low_mask, *self.spares = fields
 
     def bucket_of(self, key: bytes) -> int:
-        """Return the number of the bucket into which libdb puts ``key`` (__ham_func5() and __ham_call_hash())."""
+        """Return the number of the bucket to which libdb hashes ``key`` (__ham_func5() and __ham_call_hash())."""
         value = 0
         for byte in key:
             value = ((value * 16777619) & MASK_32) ^ byte
@@ -83,13 +86,13 @@ class Meta:
         return bucket + self.spares[bucket.bit_length()]
 
     def buckets_fit(self) -> bool:
-        """Tell whether every bucket has a page, and the masks go with the number of buckets."""
+        """Return whether every bucket has a page, and the masks match the number of buckets."""
         bits = self.max_bucket.bit_length()
         if self.max_bucket >= self.last_page or bits >= len(self.spares):
             return False
         if (self.high_mask, self.low_mask) != ((1 << max(bits, 1)) - 1, ((1 << max(bits, 1)) - 1) >> 1):
             return False
-        # Buckets come in groups that double in size, each with pages in a row.
+        # Buckets come in groups that double in size; the pages of a group are consecutive.
         ends = {end for bit in range(bits + 1) for end in ((1 << bit) >> 1, (1 << bit) - 1)}
         return not any(self.spares[bits + 1 :]) and all(
             1 <= self.page_of(min(end, self.max_bucket)) <= self.last_page for end in ends
@@ -97,7 +100,7 @@ class Meta:
 
 
 def meta_of(page: Data) -> Meta | None:
-    """Return what ``page``, the first META_BYTES or more of a file, says; None if it is not that of a hash file."""
+    """Return the metadata in ``page``, the first META_BYTES or more of a file; None if it is not a hash file."""
     if len(page) < META_BYTES or page[25] != HASH_META_PAGE:
         return None
     for order in "<>":
@@ -113,11 +116,11 @@ def meta_of(page: Data) -> Meta | None:
 
 
 class Fault(Exception):
-    """What is wrong with a hash file, as far as its pages tell."""
+    """The fault that a check of the pages found in a hash file."""
 
 
 def fault_of(data: Data, size: int) -> str | None:
-    """Return what is wrong with a hash file of ``size`` bytes as far as its pages tell, or None."""
+    """Return the fault that check_pages() finds in a hash file of ``size`` bytes, or None."""
     try:
         check_pages(data, size)
     except Fault as fault:
@@ -126,10 +129,10 @@ def fault_of(data: Data, size: int) -> str | None:
 
 
 def check_pages(data: Data, size: int) -> bool:
-    """Look at the pages of a hash file of ``size`` bytes; tell whether items() can go through it.
+    """Check the pages of a hash file of ``size`` bytes; return whether items() can iterate over it. Raises Fault.
 
-    Looked at is all that libdb follows without a second look: a wrong offset or link makes it crash, or run in a circle.
-    That is less than db5.3_verify looks at, and takes a tenth of its time. Raises Fault.
+    It checks everything that libdb follows unchecked: a wrong offset or link makes libdb crash, or run in a
+    circle. db5.3_verify checks more, and takes ten times as long.
     """
     meta = meta_of(data[:META_BYTES])
     if meta is None:
@@ -150,10 +153,10 @@ def check_pages(data: Data, size: int) -> bool:
         own, previous, following, count, free_end, kind = header(data, start + 8)
         if kind == UNUSED_PAGE:
             if count or free_end not in (0, end_of_empty):
-                raise Fault(f"page {number} is not what it should be")
+                raise Fault(f"page {number} is malformed")
             continue
         if own != number or (kind not in ITEM_PAGES and kind not in OTHER_PAGES):
-            raise Fault(f"page {number} is not what it should be")
+            raise Fault(f"page {number} is malformed")
         if kind in OTHER_PAGES:
             others = True
             continue
@@ -162,7 +165,7 @@ def check_pages(data: Data, size: int) -> bool:
         if count == 0 and free_end == end_of_empty:
             continue
         if count == 0 or count % 2 or meta.header_bytes + 2 * count > meta.page_size:
-            raise Fault(f"page {number} is not what it should be")
+            raise Fault(f"page {number} is malformed")
         if count not in offsets_of:
             offsets_of[count] = struct.Struct(f"{meta.order}{count}H").unpack_from
         offsets = offsets_of[count](data, start + meta.header_bytes)
@@ -172,7 +175,7 @@ def check_pages(data: Data, size: int) -> bool:
             or offsets[-1] != free_end
             or not all(map(gt, offsets, offsets[1:]))
         ):
-            raise Fault(f"the items of page {number} are not where they should be")
+            raise Fault(f"the items of page {number} are misplaced")
         types = bytes(itemgetter(*offsets)(data[start : start + meta.page_size]))
         if types != plain_items[:count]:
             if types.strip(meta.item_types):
@@ -180,23 +183,23 @@ def check_pages(data: Data, size: int) -> bool:
             plain = False
             elsewhere = elsewhere or bool(types.strip(HERE))
     if others != elsewhere:
-        raise Fault("some items are said to lie in pages of their own, and those are not there, or the other way round")
+        raise Fault("items refer to overflow pages that are missing, or overflow pages belong to no item")
     _follow(links, meta)
     return plain and not others
 
 
 def _follow(links: dict[int, tuple[int, int]], meta: Meta) -> None:
-    """A chain that agrees in both directions, and begins where a bucket does, cannot be a circle."""
+    """Check the chains of pages: one that agrees in both directions and begins at a bucket cannot be a circle."""
     for number, (previous, following) in links.items():
         if (following and links.get(following, (0, 0))[0] != number) or (previous and links.get(previous, (0, 0))[1] != number):
             raise Fault(f"page {number} is linked to a wrong one")
     for bucket in range(meta.max_bucket + 1):
         if links.get(meta.page_of(bucket), (0, 0))[0]:
-            raise Fault(f"bucket {bucket} does not begin where it should")
+            raise Fault(f"bucket {bucket} does not begin at the first page of a chain")
 
 
 def items(data: Data) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """Yield the keys and their values, page by page and bucket after bucket, of a file that check_pages() found fit."""
+    """Yield the keys and their values, page by page and bucket by bucket, of a file for which check_pages() is true."""
     meta = meta_of(data[:META_BYTES])
     if meta is None:
         return
@@ -207,7 +210,7 @@ def items(data: Data) -> Iterator[tuple[list[bytes], list[bytes]]]:
             page = data[number * meta.page_size : (number + 1) * meta.page_size]
             number, count, free_end = layout(page, 16) if page[25] in ITEM_PAGES else (0, 0, 0)
             if count:
-                # From the end of the page downwards: a key, its value, the next key, each after the byte that tells its type.
+                # From the end of the page downwards: a key, its value, the next key, each after the byte for its type.
                 backwards = page[free_end + 1 :].split(PLAIN_TYPE)
                 if len(backwards) != count:  # an item contains that byte
                     offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
@@ -216,7 +219,7 @@ def items(data: Data) -> Iterator[tuple[list[bytes], list[bytes]]]:
 
 
 def has_misplaced_keys(data: bytes) -> bool:
-    """Tell whether a file that is without fault otherwise holds a key that libdb would look for in another bucket."""
+    """Return whether a file without other faults holds a key that libdb would look up in another bucket."""
     meta = meta_of(data[:META_BYTES])
     if meta is None:
         return True
@@ -235,7 +238,7 @@ def has_misplaced_keys(data: bytes) -> bool:
 
 
 def _keys(page: bytes, meta: Meta) -> Iterator[bytes]:
-    """Yield the keys of a page without fault that lie in it as they are."""
+    """Yield the keys that lie plainly in a page without faults."""
     (count,) = struct.unpack_from(meta.order + "H", page, 20)
     offsets = struct.unpack_from(f"{meta.order}{count}H", page, meta.header_bytes)
     for key_at, end in zip(offsets[::2], (len(page), *offsets[1::2])):

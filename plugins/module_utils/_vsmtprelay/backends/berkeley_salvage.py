@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be saved of a damaged Berkeley DB hash file: the entries of its pages, as far as they can be trusted."""
+"""Salvage of a damaged Berkeley DB hash file: the entries of its pages that can be trusted."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ CHECKSUM_AT = 28  # in the header of a page with PG_CHKSUM
 def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[tuple[bytes, bytes]]:
     """Yield the entries of the damaged file ``data`` that can be trusted.
 
-    The files that we create carry a checksum in each page: an entry is trusted if that of its page is right.
+    A file that the library created has a checksum in each page: an entry is trusted if it is plausible and the
+    checksum of its page is right.
 
-    In a file of makemap's own there is none. There an entry is trusted if ``plausible(key, value)`` says so, if its
-    neighbours in the page are plausible as well (what overwrites a few bytes of an entry mostly spoils the next one too),
-    and if its key belongs into the bucket of the page. A digit that became another digit is not noticed.
+    A file that makemap created has none. There an entry is trusted if ``plausible(key, value)`` holds for it
+    and for its neighbours in the page (bytes that overwrite an entry mostly spoil the next one too), and if
+    its key belongs in the bucket of the page. A digit that turned into another digit goes unnoticed.
     """
     meta = meta_of(data[:META_BYTES])
     order, page_size = (meta.order, meta.page_size) if meta else _guess(data)
@@ -57,7 +58,7 @@ def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[
 
 
 def _checksum_fits(page: bytes, order: str) -> bool:
-    """Tell whether the checksum of a page (__db_chksum() and __ham_func4()) is right."""
+    """Return whether the checksum of a page (__db_chksum() and __ham_func4()) is right."""
     (wanted,) = struct.unpack_from(order + "I", page, CHECKSUM_AT)
     value = 0
     for byte in page[:CHECKSUM_AT] + bytes(4) + page[CHECKSUM_AT + 4 :]:
@@ -66,7 +67,7 @@ def _checksum_fits(page: bytes, order: str) -> bool:
 
 
 def _guess(data: bytes) -> tuple[str, int]:
-    """Return the byte order and page size with which most pages bear their own number."""
+    """Return the byte order and page size with which the most pages carry the number of their position."""
 
     def fits(order: str, page_size: int) -> int:
         starts = range(0, len(data) - page_size + 1, page_size)
@@ -82,7 +83,7 @@ def _guess(data: bytes) -> tuple[str, int]:
 
 
 def _entries(page: bytes, order: str, header_bytes: int) -> Iterator[tuple[bytes, bytes] | None]:
-    """Yield the keys with their values in one page, and None for each that cannot be made out."""
+    """Yield the keys with their values in one page, and None for each that cannot be decoded."""
     (count,) = struct.unpack_from(order + "H", page, 20)
     count = min(count, (len(page) - header_bytes) // 2) & ~1
     end = len(page)
@@ -90,7 +91,7 @@ def _entries(page: bytes, order: str, header_bytes: int) -> Iterator[tuple[bytes
         key_at, value_at = struct.unpack_from(order + "HH", page, header_bytes + 2 * number)
         if not header_bytes + 2 * count <= value_at < key_at < end:
             yield None
-            # Where this entry ends is not known, so neither is where the next begins.
+            # The end of this entry is unknown, and so is the start of the next.
             end = value_at if header_bytes < value_at < end else 0
             continue
         if page[key_at] == PLAIN_ITEM == page[value_at]:

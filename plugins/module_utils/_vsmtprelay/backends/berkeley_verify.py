@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""libdb's own program that looks at every page of a hash or btree, in a process of its own."""
+"""libdb's verify program, which checks every page of a hash or btree file, run as a child process."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import shutil
 from .. import programs
 from ..errors import BusyError
 
-# For a million entries it takes 2 seconds. On a file that was made to, it may run for ever.
+# A million entries take 2 seconds. On a crafted file it may run forever.
 VERIFY_SECONDS = 60.0
-# As Debian (db5.3-util) and Red Hat (libdb-utils) call it.
+# Its names on Debian (db5.3-util) and Red Hat (libdb-utils).
 PROGRAMS = ("db5.3_verify", "db_verify")
 
 
 def libdb_finds_sound(descriptor: int) -> bool:
-    """Tell whether libdb finds no fault with the file behind ``descriptor``; True where its program is not on this host.
+    """Return whether libdb finds no fault with the file behind ``descriptor``; True if this host lacks the program.
 
-    The program, because Debian's Python binding lets DB.verify() succeed on damaged files, and because it may crash on one.
+    It runs the program, since DB.verify() of Debian's Python binding succeeds on damaged files, and since
+    libdb may crash on one.
     """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class NoEntries:
-    """What a database holds that does not exist, for an edit that is only tried: nothing, whatever is put there.
+    """The entries of a database that does not exist, for check mode: none, whatever an edit puts there.
 
-    It needs no binding, which a host may get only together with its database.
+    It needs no binding: a host may get the binding only together with its database.
     """
 
     def get(self, key: bytes) -> bytes | None:

@@ -40,7 +40,7 @@ def is_version_1(beginning: bytes) -> bool:
     return _has_magic(beginning, MAGIC_AT_VERSION_1)
 
 
-def read(descriptor: int, path: str) -> list[tuple[bytes, bytes]]:
+def read_items(descriptor: int, path: str) -> list[tuple[bytes, bytes]]:
     """Return all keys with their values of the hash or btree behind ``descriptor``; ``path`` is the name for messages.
 
     Raises UnreadableError if libdb cannot read it, MissingBindingError if there is no libdb for this Python.

@@ -113,7 +113,7 @@ def _read(options: argparse.Namespace, lock_seconds: float) -> tuple[dict[str, i
     timestamps: dict[str, int] = {}
     faults: list[str] = []
     for file in options.files or [import_sources.STANDARD_INPUT]:
-        source = import_sources.read(file, now, lock_seconds)
+        source = import_sources.read_source(file, now, lock_seconds)
         found, unfit = import_sources.timestamps_in(
             source, now, options.expires_after, (*import_sources.PERMISSIONS, *options.value)
         )

@@ -14,9 +14,7 @@ from __future__ import annotations
 import sys
 
 from ..backends.berkeley_verify import libdb_finds_sound
-from ..database.locks import Deadline
-from ..database.publish import SECOND_NS
-from ..database.snapshot import Snapshot
+from ..database import relayers_db
 from ..entries.addresses import key_of
 from ..entries.makemap_text import parse_makemap, printable_text
 from ..entries.timestamps import LAST_TIMESTAMP, timestamp_of
@@ -50,7 +48,7 @@ class Source:
         self.changed = changed
 
 
-def read(path: str, now: int, lock_seconds: float) -> Source:
+def read_source(path: str, now: int, lock_seconds: float) -> Source:
     """Return what is in the file at ``path``, or on the standard input where that is ``-``.
 
     Raises UnreadableError if it is missing, damaged, or neither a Berkeley DB nor text, MalformedError if it is text that
@@ -58,16 +56,16 @@ def read(path: str, now: int, lock_seconds: float) -> Source:
     """
     if path == STANDARD_INPUT:
         return Source(STANDARD_INPUT_NAME, _items_of_text(STANDARD_INPUT_NAME, _standard_input()), now)
-    with Snapshot(path, Deadline(lock_seconds), damaged=True) as snapshot:
-        if snapshot.identity is None:
+    with relayers_db.copy_of(path, lock_seconds) as snapshot:
+        if not snapshot.exists:
             raise UnreadableError(f"{path}: no such file; check the path")
         # A time in the future would be a permission that lasts until then.
-        changed = min(now, snapshot.modified_ns // SECOND_NS)
+        changed = min(now, snapshot.modified)
         content = snapshot.content()
         if import_berkeley_db.is_berkeley_db(content):
             if not libdb_finds_sound(snapshot.descriptor):
                 raise UnreadableError(f"{path}: damaged, nothing was imported; see what db5.3_verify {path} says")
-            return Source(path, import_berkeley_db.read(snapshot.descriptor, path), changed)
+            return Source(path, import_berkeley_db.read_items(snapshot.descriptor, path), changed)
     if import_berkeley_db.is_version_1(content):
         raise UnreadableError(
             f"{path}: a Berkeley DB 1.85 file, which libdb 5.3 cannot read; "

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be done to the entries of a database. Every edit works on an open HashFile and tells what it changed.
+"""Edits of the entries of a database. An edit works on an open HashFile and returns its changes.
 
-The same edit serves a real run and check mode: the database module decides whether the result is published. An edit may
-be run more than once, on a newer copy of the file, so it keeps nothing from one run to the next.
+The same edit serves a real run and check mode: relayers_db decides whether the result is published. An edit
+may run more than once, on a newer copy of the file, so it keeps no state between runs.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ ZERO = ord("0")
 
 
 class Changes:
-    """What an edit did: keys with their values, as bytes, in the order in which it came to them.
+    """The changes of an edit: keys with their values, as bytes, in the order in which it made them.
 
-    ``created`` tells whether there was no database before; the database module sets it.
+    ``created`` is true if there was no database before; relayers_db sets it.
     """
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class Changes:
         return self.created or self.count > 0
 
     def put(self, entries: Entries, key: bytes, value: bytes) -> None:
-        """Store ``value`` under ``key``, and note it unless that is what was there."""
+        """Store ``value`` under ``key``; record a change unless it had this value."""
         self.replace(entries, key, entries.get(key), value)
 
     def replace(self, entries: Entries, key: bytes, before: bytes | None, value: bytes) -> None:
-        """Store ``value`` under ``key``, which has the value ``before`` (None: is not there), and note it unless they agree."""
+        """Store ``value`` under ``key``, whose value is ``before`` (None: missing); record a change unless they are equal."""
         if before == value:
             return
         entries.put(key, value)
@@ -59,7 +59,7 @@ class Changes:
             self.updated[key] = (before, value)
 
     def remove(self, entries: Entries, key: bytes) -> bool:
-        """Take ``key`` away and note it, also as makemap -N writes it; tell whether it was there."""
+        """Remove ``key``, also as makemap -N writes it, and record the change; return whether it was there."""
         found = False
         for stored in (key, key + b"\0"):
             before = entries.get(stored)
@@ -72,7 +72,7 @@ class Changes:
 
 
 def put(values: Mapping[str, int]) -> Edit:
-    """Return the edit that gives each key of ``values`` its timestamp (epoch seconds), whatever was there."""
+    """Return the edit that sets each key of ``values`` to its timestamp (epoch seconds), whatever its value was."""
 
     def edit(entries: Entries) -> Changes:
         changes = Changes()
@@ -84,10 +84,10 @@ def put(values: Mapping[str, int]) -> Edit:
 
 
 def record_logins(logins: Mapping[str, int]) -> Edit:
-    """Return the edit that notes logins: key → epoch seconds.
+    """Return the edit that records logins: key → epoch seconds.
 
-    A login never shortens a permission: an entry stamped as late or later stays. A value that is not a timestamp opens
-    nothing, so it gives way.
+    A login never shortens a permission: an entry with the same or a later timestamp stays. A value that is
+    not a timestamp permits nothing, so it is replaced.
     """
 
     def edit(entries: Entries) -> Changes:
@@ -109,14 +109,14 @@ def ensure(
     purge: bool = False,
     permanent: Collection[str] | None = None,
 ) -> Edit:
-    """Return the edit that makes sure of the entries in ``wanted``: key → epoch seconds, or None for any time.
+    """Return the edit that ensures the entries in ``wanted``: key → epoch seconds, or None for any time.
 
-    A key without a timestamp that is not there is stamped ``now``. One that is there stays as it is, unless
-    ``refresh_after`` (seconds) is given and it is older than that. An entry in the future is never brought forward.
-    With ``purge`` every entry that is not named is removed.
+    For None, a missing key is stamped ``now`` (epoch seconds). A present one stays unchanged, unless
+    ``refresh_after`` (seconds) is given and it is older than that. An entry in the future is never made
+    earlier. With ``purge`` every entry that is not named is removed.
 
-    ``permanent`` are the keys of all entries that are to have the stamp PERMANENT. Another one that has it is removed; what has
-    any other stamp was recorded, or put there by hand, and stays.
+    ``permanent`` are the keys of all entries with the timestamp PERMANENT. Any other entry with that
+    timestamp is removed. An entry with a different timestamp was recorded, or stored by hand, and stays.
     """
     kept = {key.encode() for key in permanent or ()}
     named = kept.union(key.encode() for key in wanted)
@@ -142,10 +142,10 @@ def ensure(
 
 
 def restore(values: Mapping[bytes, bytes], exactly: bool = False) -> Edit:
-    """Return the edit that puts entries back: key → value, both as they were stored.
+    """Return the edit that restores entries: key → value, both as they were stored.
 
-    An entry that is stamped later than the one of ``values`` stays, and so do those that are not named; with ``exactly`` the
-    database has nothing but ``values`` then.
+    An entry with a later timestamp than in ``values`` stays, and so does an entry that is not named. With
+    ``exactly`` the database then holds ``values`` and nothing else.
     """
 
     def edit(entries: Entries) -> Changes:
@@ -172,7 +172,7 @@ def _needs_renewal(value: bytes | None, now: int, refresh_after: int | None) -> 
 
 
 def delete(keys: Sequence[str]) -> Edit:
-    """Return the edit that takes ``keys`` away. Those that are not there are passed over."""
+    """Return the edit that removes ``keys``. Missing keys are ignored."""
 
     def edit(entries: Entries) -> Changes:
         changes = Changes()
@@ -184,10 +184,11 @@ def delete(keys: Sequence[str]) -> Edit:
 
 
 def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
-    """Return the edit that takes away every entry that is ``minutes`` old or older at ``now`` (epoch seconds).
+    """Return the edit that removes every entry that is ``minutes`` old or older at ``now`` (epoch seconds).
 
-    With 0 minutes that is every entry that is not in the future. Values that are not timestamps stay. Unless
-    ``name_them``, the removed entries are only counted: half a million of them need more memory than the file.
+    With 0 minutes that is every entry that is not in the future. Values that are not timestamps stay.
+    Without ``name_them`` the removed entries are only counted: half a million of them take more memory than
+    the file.
     """
     limit = expiry_cutoff(now, minutes)
     limit_text = value_of(limit)
@@ -201,7 +202,7 @@ def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
         changes = Changes()
 
         def old_ones(keys: list[bytes], values: list[bytes]) -> list[bytes]:
-            # Digits of the same number compare as text as they do as numbers, and a million of them in half the time.
+            # Numbers with the same count of digits compare as text, in half the time for a million of them.
             old = [
                 key
                 for key, value in zip(keys, values)

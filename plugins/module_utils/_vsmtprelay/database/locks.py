@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Locks: among our own writers, and towards makemap, which writes the live file in place.
+"""Locks: the writer lock between vsmtprelay processes, and locks against makemap, which writes the live file in place.
 
-makemap 8.17 and later holds flock(2) on the file, makemap 8.15 (Debian 11) fcntl(2) record locks, which it loses again
-while it works, because libdb closes a second descriptor of the same file. A read lease (fcntl(2), F_SETLEASE) is granted
-only while nobody at all has the file open for writing, so it sees that one too.
+makemap 8.17 and later holds flock(2) on the file. makemap 8.15 (Debian 11) holds fcntl(2) record locks, and
+loses them while it works, because libdb closes a second descriptor of the same file. A read lease (fcntl(2),
+F_SETLEASE) is granted only while no process has the file open for writing, so it detects makemap 8.15 too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import stat
 import time
 
-# The signal module imports enum and functools, which takes as long as half of a command's work; this is what it wraps.
+# What signal wraps; start-up: see __init__
 from _signal import SIGURG
 
 from ..errors import BusyError
@@ -30,7 +30,7 @@ LONGEST_RETRY_SECONDS = 0.05
 
 
 class Deadline:
-    """How long one is ready to wait: until a moment on the monotonic clock."""
+    """A moment on the monotonic clock at which waiting ends."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -38,26 +38,26 @@ class Deadline:
         self._pause = RETRY_SECONDS
 
     def wait(self, path: str, holder: str) -> None:
-        """Sleep a little before the next try. Raises BusyError, which names ``path`` and ``holder``, when time is up."""
+        """Sleep a little before the next try. Raises BusyError, which names ``path`` and ``holder``, past the deadline."""
         if time.monotonic() >= self._end:
             raise BusyError(
                 f"{path}: {holder} for more than {self._seconds:g} seconds, nothing was changed; "
-                f"see who it is with fuser -v {path}, and try again"
+                f"find the process with fuser -v {path}, and try again"
             )
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_RETRY_SECONDS)
 
 
 class QuiescentFile:
-    """The live database held, for a moment, in a state in which nobody can be writing it."""
+    """The live database, held while no process can be writing it."""
 
     def __init__(self, path: str, exclusive: bool, deadline: Deadline) -> None:
         """Lock the file at ``path``; ``exclusive`` also keeps sendmail from opening it meanwhile.
 
-        Raises OSError if it cannot be opened, BusyError if it is being written for longer than ``deadline``.
+        Raises OSError if it cannot be opened, BusyError if it is still being written at ``deadline``.
         """
         while True:
-            # O_NONBLOCK so that a FIFO in the place of the database cannot hold us up.
+            # O_NONBLOCK, so that a FIFO in place of the database cannot block.
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 if self._lock(exclusive):
@@ -75,13 +75,13 @@ class QuiescentFile:
         os.close(self.descriptor)
 
     def release(self) -> None:
-        """Let go of the locks and keep the file open."""
+        """Release the locks and keep the file open."""
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
         fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
         try:
             fcntl.fcntl(self.descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         except OSError:
-            pass  # there was none
+            pass  # there was no lease
 
     def _lock(self, exclusive: bool) -> bool:
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
@@ -92,30 +92,30 @@ class QuiescentFile:
         except OSError:
             return False
         try:
-            # A program that opens the file for writing breaks the lease, and the kernel tells us with a signal: one
-            # whose default is to be ignored, where the usual SIGIO would end the process.
+            # A program that opens the file for writing breaks the lease, and the kernel sends the holder a signal. SIGURG
+            # is ignored by default; the default SIGIO would end the process.
             fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, SIGURG)
             fcntl.fcntl(self.descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except BlockingIOError:
             return False
         except OSError:
-            # Not the owner's process and no CAP_LEASE, or a file system without leases: the two locks have to do.
+            # Not the owner's process and no CAP_LEASE, or a file system without leases: the two locks must suffice.
             pass
         return True
 
 
 class WriterLock:
-    """The temporary file beside a database, and with it the right to be the only one of us who writes there.
+    """The writer lock of a database: the temporary file beside it.
 
-    The file is the lock. It has one fixed name, it is readable by nobody but its owner (a lock that any local user could
-    take, such as one on the directory, would let any local user stop all recording), it is gone when the work is done,
-    and what a killed writer left is taken over, and with that cleaned up, by the next.
+    The file has a fixed name. Only its owner can read it: a lock that any local user could take, such as one
+    on the directory, would let any local user stop all recording. It is removed when the work is done. The
+    next writer takes over, and so cleans up, the file that a killed writer left.
     """
 
     def __init__(self, path: str, deadline: Deadline) -> None:
-        """Wait until no other writer is at work on the database ``path``.
+        """Take the writer lock of the database ``path``.
 
-        Raises OSError if the directory cannot be written, BusyError if the others take longer than ``deadline``.
+        Raises OSError if the directory cannot be written, BusyError if another writer holds it at ``deadline``.
         """
         self._name(path)
         while not self._take():
@@ -125,7 +125,7 @@ class WriterLock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Remove the temporary file, where it has not become the database, and let the next writer in."""
+        """Remove the temporary file, unless it became the database, and release the lock."""
         if self._still_ours():
             os.unlink(self.path)
         os.close(self.descriptor)
@@ -142,7 +142,7 @@ class WriterLock:
         except PermissionError:
             if not os.path.lexists(self.path):
                 raise
-            return False  # another user's, at work
+            return False  # a writer of another user is at work
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._still_ours():
@@ -151,8 +151,8 @@ class WriterLock:
                     os.ftruncate(self.descriptor, 0)
                     self._give_to_owner(status)
                     return True
-                # Left by a writer that was killed after it gave the file away or linked it, or put there by somebody
-                # else as a trap: not to be written to.
+                # A writer left it that was killed after it gave the file away or linked it, or another user put it there
+                # as a trap: it must not be written to.
                 os.unlink(self.path)
         except BlockingIOError:
             pass
@@ -163,7 +163,7 @@ class WriterLock:
         return False
 
     def _give_to_owner(self, status: os.stat_result) -> None:
-        """Let the owner of the database take the file over, should root be killed with it at hand."""
+        """Let the owner of the database take the file over if root is killed while it holds the lock."""
         if status.st_uid == 0:
             try:
                 owner = os.stat(self._database).st_uid
@@ -181,17 +181,17 @@ class WriterLock:
 
 
 class PreparedWriterLock(WriterLock):
-    """The same with a file that is written already and has no name yet (open(2), O_TMPFILE), and without waiting."""
+    """The writer lock, taken without waiting by a prepared file that is already written and has no name (open(2), O_TMPFILE)."""
 
     def __init__(self, path: str, descriptor: int) -> None:
-        """Name the file ``descriptor`` as the temporary file of the database ``path``; it is closed with the right to write.
+        """Link the file ``descriptor`` as the temporary file of the database ``path``; releasing the lock closes it.
 
         Raises FileExistsError if another writer is at work, or left its file.
         """
         self._name(path)
         self.descriptor = descriptor
-        # Before anybody sees it.
+        # Locked before any other process can see it.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Only linkat(2) follows the link in /proc, and Python calls it only where it is given a directory; with an absolute
-        # path it does not matter which one.
+        # Only linkat(2) follows the link in /proc, and Python calls it only if a directory is given. With an absolute path
+        # any descriptor will do.
         os.link(f"/proc/self/fd/{descriptor}", self.path, src_dir_fd=descriptor)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Put a new relayers.db in the place of the old one; why so is told in the database module."""
+"""Publish a new relayers.db: steps 2 to 4 of the change that relayers_db describes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import os
 import time
 
 from .locks import Deadline, QuiescentFile, WriterLock
-from .snapshot import PUBLISHED, Snapshot, identity_at, identity_of
+from .published import identity_at, identity_of
+from .snapshot import Snapshot
 
 SECOND_NS = 1_000_000_000
 # As makemap creates its files.
@@ -18,7 +19,7 @@ NEW_FILE_MODE = 0o640
 
 
 def publish(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
-    """Put the changed ``snapshot`` in the place of the database, unless that is no longer what it was taken from."""
+    """Replace the database by the changed ``snapshot``; return False if it is no longer the file that was copied."""
     if identity_at(snapshot.path) != snapshot.identity:
         return False
     os.ftruncate(writer.descriptor, 0)
@@ -30,15 +31,16 @@ def publish(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
 
 
 def put_in_place(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
-    """Give the file of ``writer``, which is written and flushed, the name of the database that ``snapshot`` was taken from.
+    """Rename the file of ``writer``, which is written and fsynced, over the database that ``snapshot`` was taken from.
 
-    Returns False, and has done nothing, if the database is no longer that one. Raises OSError, BusyError.
+    Returns False, and changes nothing, if the database is no longer that file. Raises OSError, BusyError.
     """
     stamp = time.time_ns() - SECOND_NS
     os.utime(writer.descriptor, ns=(stamp, stamp))
     published = _replace(snapshot, writer, deadline) if snapshot.exists else _create(snapshot, writer)
     if published:
-        PUBLISHED[snapshot.path] = identity_of(os.fstat(writer.descriptor))
+        snapshot.identity = identity_of(os.fstat(writer.descriptor))
+        snapshot.published.note(snapshot.path, snapshot.identity)
         _flush_directory(snapshot.path)
     return published
 
@@ -64,11 +66,11 @@ def _replace(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool
 
 def _create(snapshot: Snapshot, writer: WriterLock) -> bool:
     try:
-        # Unlike rename(2), link(2) does not replace what makemap may have created meanwhile.
+        # Unlike rename(2), link(2) does not replace a file that makemap may have created meanwhile.
         os.link(writer.path, snapshot.path)
     except FileExistsError:
         return False
-    # Here, so that the change time is the last one when it is noted as that of our own file.
+    # Here, so that the change time is final when put_in_place() records the identity of the file.
     os.unlink(writer.path)
     return True
 
@@ -76,8 +78,8 @@ def _create(snapshot: Snapshot, writer: WriterLock) -> bool:
 def give_attributes(descriptor: int, path: str) -> None:
     """Give the new file the owner, mode and extended attributes of the one at ``path``.
 
-    Where there is none yet, it gets the owner and group of its directory: that is how Debian's /etc/mail and the
-    ``etc`` of a virtual server say whose it is, and root's own file in another user's directory would be no use there.
+    If there is none yet, it gets the owner and group of its directory: Debian's /etc/mail and the ``etc`` of a
+    virtual server show the owner in this way, and a file of root would be useless in another user's directory.
     """
     try:
         status = os.stat(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""See whether a database is sound, and save what can be saved of one that is not."""
+"""Verify a database, and repair a damaged one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .snapshot import Snapshot
 
 
 class Repaired:
-    """What a repair did: the number of ``entries`` that the database now has, and the path of the ``copy`` of the old one."""
+    """The result of a repair: the number of ``entries`` of the new database, and the path of the ``copy`` of the old one."""
 
     __slots__ = ("copy", "entries")
 
@@ -33,7 +33,7 @@ class Repaired:
 
 
 def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
-    """Return the number of entries of the database at ``path``, after libdb has checked every page of it.
+    """Check every page of the database at ``path``; return the number of its entries.
 
     Raises UnreadableError if it is damaged or missing, BusyError.
     """
@@ -47,10 +47,11 @@ def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
 
 
 def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = False) -> Repaired | None:
-    """Put a sound database in the place of a damaged one, with all that can be trusted of it; None if it is sound.
+    """Replace a damaged database by a sound one with all entries that can be trusted; return None if it is sound.
 
-    The damaged file is kept beside it. What is neither an address nor a timestamp stays behind there. With ``check_only``
-    nothing is written. Raises UnreadableError if there is none, UnwritableError, InputOutputError, BusyError.
+    The damaged file is kept beside it. Entries that are not an address with a timestamp remain only there. With
+    ``check_only`` nothing is written. Raises UnreadableError if there is no database, UnwritableError,
+    InputOutputError, BusyError.
     """
     path = resolve(path)
     deadline = Deadline(lock_seconds)
@@ -67,12 +68,12 @@ def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = Fal
             _keep(snapshot, copy)
             snapshot.rebuild(saved)
             if not publish(snapshot, writer, deadline):
-                raise UnreadableError(f"{path}: changed while it was being repaired; look at it again")
+                raise UnreadableError(f"{path}: changed while it was being repaired; check it again")
         return Repaired(copy, len(saved))
 
 
 def _is_sound(snapshot: Snapshot) -> bool:
-    """Have both libdb's own program and ourselves look at every page."""
+    """Return whether neither berkeley_pages nor libdb's verify program finds a fault in any page."""
     data = snapshot.content()
     if berkeley_pages.fault_of(data, len(data)) or berkeley_pages.has_misplaced_keys(data):
         return False
@@ -82,7 +83,7 @@ def _is_sound(snapshot: Snapshot) -> bool:
 def _saved(data: bytes) -> dict[bytes, bytes]:
     saved: dict[bytes, bytes] = {}
     for key, value in salvage(data, _is_entry):
-        # Should a key be there twice, the older permission is the one that cannot be too long.
+        # Of two entries with one key, the older timestamp is the one that cannot extend a permission.
         if key not in saved or (timestamp_of(value) or 0) < (timestamp_of(saved[key]) or 0):
             saved[key] = value
     return saved
@@ -96,7 +97,7 @@ def _is_entry(key: bytes, value: bytes) -> bool:
 
 
 def _free_name(name: str) -> str:
-    """Return ``name``, or with a number behind it where there is such a file."""
+    """Return ``name``, with a number appended if that file exists."""
     number, free = 0, name
     while os.path.lexists(free):
         number += 1
@@ -105,7 +106,7 @@ def _free_name(name: str) -> str:
 
 
 def _keep(snapshot: Snapshot, copy: str) -> None:
-    """Write the damaged file, as it was read, to ``copy``, with the same owner and mode."""
+    """Write the damaged file, as it was read, to ``copy``, with its owner and mode."""
     status = os.stat(snapshot.path)
     descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

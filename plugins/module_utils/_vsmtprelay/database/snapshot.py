@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""relayers.db as it was at one moment, copied into memory."""
+"""A snapshot of relayers.db: a consistent copy in memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..backends.berkeley_file import HashFile
 from ..backends.no_entries import NoEntries
 from ..errors import InputOutputError, UnreadableError, remedy_for
 from .locks import Deadline, QuiescentFile
+from .published import Published, identity_at, identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,25 +24,25 @@ if TYPE_CHECKING:
     from .edits import Changes, Edit
 
 COPY_BYTES = 1 << 30
-# Some four million entries. The owner of a database can make it as large as they like without a disk to match (truncate(1)),
-# and must not take all memory from root's nightly run and from the recorder of all other virtual servers.
-LARGEST_BYTES = 1 << 28
-
-# The identity of the file that this process put in each place. What is still there need not be looked at again: that takes
-# longer than all the rest of a small change.
-PUBLISHED: dict[str, tuple[int, ...]] = {}
+# About four million entries. The owner of a database can make it as large as they like without a disk to match (truncate(1)).
+# It must not take all memory from root's nightly run and from the recorder of all other virtual servers.
+LARGEST_DATABASE_BYTES = 1 << 28
 
 
 class Snapshot:
-    """The database as it was at one moment, in memory. A database that does not exist is empty."""
+    """A consistent copy of the database in memory. A missing database is empty."""
 
-    def __init__(self, path: str, deadline: Deadline, damaged: bool = False) -> None:
-        """Copy the database at ``path``; with ``damaged`` also an empty file, to be repaired.
+    def __init__(self, path: str, deadline: Deadline, damaged: bool = False, published: Published | None = None) -> None:
+        """Copy the database at ``path``; ``damaged`` also accepts an empty file, to be repaired.
 
-        Raises UnreadableError if it may not be read or is no regular file, BusyError if others write it all the time.
+        ``published`` are the files that this process published: they are not checked again.
+
+        Raises UnreadableError if it may not be read or is not a regular file, BusyError if other programs
+        still write it at ``deadline``.
         """
         self.path = path
         self._damaged = damaged
+        self.published = Published() if published is None else published
         self.identity: tuple[int, ...] | None = None
         # When the file was last written, in nanoseconds since the epoch.
         self.modified_ns = 0
@@ -62,7 +63,7 @@ class Snapshot:
         self.close()
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         os.close(self._copy)
 
     @property
@@ -71,21 +72,26 @@ class Snapshot:
         return self.identity is not None
 
     @property
+    def modified(self) -> int:
+        """When the file was last written, in epoch seconds."""
+        return self.modified_ns // 1_000_000_000
+
+    @property
     def is_our_own(self) -> bool:
-        """Whether this process wrote the file, and nobody else since."""
-        return self.exists and PUBLISHED.get(self.path) == self.identity
+        """Whether this process was the last to write the file."""
+        return self.published.has(self.path, self.identity)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every key with its value (bytes). Raises UnreadableError if the file is damaged."""
         return itertools.chain.from_iterable(itertools.starmap(zip, self.pages()))
 
     def pages(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Yield every key and every value (bytes), many at a time. Raises UnreadableError if the file is damaged."""
+        """Yield the keys and their values (bytes), page by page. Raises UnreadableError if the file is damaged."""
         if self.exists:
             with HashFile(self._copy, self.path, known_sound=self.is_our_own) as entries:
                 yield from entries.pages()
 
-    def change(self, edit: Edit) -> Changes:
+    def apply(self, edit: Edit) -> Changes:
         """Apply ``edit`` to the copy in memory. Raises UnreadableError if the file is damaged."""
         with HashFile(self._copy, self.path, writable=True, known_sound=self.is_our_own) as entries:
             changes = edit(entries)
@@ -93,15 +99,15 @@ class Snapshot:
         return changes
 
     def try_out(self, edit: Edit) -> Changes:
-        """Tell what ``edit`` would change, for one that is not going to be published."""
+        """Return the changes that ``edit`` would make, for check mode; the result must not be published."""
         if self.exists:
-            return self.change(edit)
+            return self.apply(edit)
         changes = edit(NoEntries())
         changes.created = True
         return changes
 
     def write_to(self, descriptor: int) -> None:
-        """Write the copy, as it now is, to the open empty file ``descriptor``. Raises OSError if the disk is full."""
+        """Write the present copy to the open empty file ``descriptor``. Raises OSError if the disk is full."""
         size = self.size
         done = 0
         while done < size:
@@ -122,14 +128,14 @@ class Snapshot:
         return os.pread(self._copy, self.size, 0)
 
     def rebuild(self, items: Mapping[bytes, bytes]) -> None:
-        """Make the copy a new database that holds ``items`` and nothing else."""
+        """Turn the copy into a new database that holds ``items`` and nothing else."""
         os.ftruncate(self._copy, 0)
         with HashFile(self._copy, self.path, writable=True) as entries:
             for key, value in items.items():
                 entries.put(key, value)
 
     def take(self, deadline: Deadline) -> None:
-        """Copy the live file as it is now, in place of what the copy held."""
+        """Copy the live file again, in place of the former copy."""
         while not self._copy_quiet_file(deadline):
             deadline.wait(self.path, "other programs are writing it")
 
@@ -140,7 +146,7 @@ class Snapshot:
             with QuiescentFile(self.path, exclusive=False, deadline=deadline) as live:
                 status = os.fstat(live.descriptor)
                 self._refuse_what_is_no_database(status)
-                # Copied without the locks: makemap gives up at once where it meets one.
+                # Copied without the locks, since makemap fails at once when it meets one.
                 live.release()
                 while os.sendfile(self._copy, live.descriptor, None, COPY_BYTES):
                     pass
@@ -159,25 +165,12 @@ class Snapshot:
     def _refuse_what_is_no_database(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableError(f"{self.path}: is not a regular file, so not a database; check the path")
-        if status.st_size > LARGEST_BYTES:
+        if status.st_size > LARGEST_DATABASE_BYTES:
             raise UnreadableError(
-                f"{self.path}: has more than {LARGEST_BYTES >> 20} MiB, nothing was changed; no database of addresses needs so "
-                f"much: rebuild it with makemap -u hash {self.path} | makemap hash new.db"
+                f"{self.path}: has more than {LARGEST_DATABASE_BYTES >> 20} MiB, nothing was changed; "
+                f"no database of addresses needs so much: rebuild it with makemap -u hash {self.path} | makemap hash new.db"
             )
         if status.st_size == 0 and not self._damaged:
             raise UnreadableError(
                 f"{self.path}: is an empty file, not a Berkeley DB; remove it, then vsmtprelay add or makemap creates a new one"
             )
-
-
-def identity_of(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes whenever a file is written or replaced."""
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def identity_at(path: str) -> tuple[int, ...] | None:
-    """Return the identity of the file at ``path`` now, or None if there is none."""
-    try:
-        return identity_of(os.stat(path))
-    except FileNotFoundError:
-        return None

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses: from what people and mail servers write to the key that sendmail looks up.
+"""Addresses, and the keys under which sendmail looks them up.
 
-sendmail looks up ``${client_addr}``, which the map folds to lower case. For IPv4 that is the dotted quad; for IPv6 it
-is, as Debian builds sendmail, ``IPv6:`` and the eight groups without ``::`` (anynet_ntop() in libsm and conf.c, with
-_FFR/``UseCompressedIPv6Addresses`` off). An IPv6 key in any other spelling is never found.
+sendmail looks up ``${client_addr}``, which the map folds to lower case. For IPv4 this is the dotted quad.
+For IPv6, as Debian builds sendmail, it is ``IPv6:`` and the eight groups without ``::`` (anynet_ntop() in
+libsm and conf.c, with _FFR/``UseCompressedIPv6Addresses`` off). An IPv6 key in any other spelling is
+never found.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ IPV6_TAG = "ipv6:"
 def key_of(address: str) -> str:
     """Return the key under which sendmail looks up ``address``.
 
-    Accepted are dotted quads, IPv6 in every spelling of RFC 4291 section 2.2, with or without sendmail's ``IPv6:`` tag.
-    An IPv4 address mapped into IPv6 (``::ffff:10.1.2.3``) becomes the dotted quad, for so sendmail sees that client.
+    It accepts dotted quads, and IPv6 in every spelling of RFC 4291 section 2.2, with or without sendmail's
+    ``IPv6:`` tag. An IPv4-mapped IPv6 address (``::ffff:10.1.2.3``) becomes the dotted quad, which is how
+    sendmail sees that client.
 
-    Raises MalformedError for anything else: host names, networks, ports, zone identifiers, octets with leading zeros.
+    Raises MalformedError for anything else: host names, networks, ports, zone identifiers, octets with
+    leading zeros.
     """
     text = address.lower()
     tagged = text.startswith(IPV6_TAG)
@@ -40,9 +43,10 @@ def key_of(address: str) -> str:
 
 
 def address_of(key: str) -> str:
-    """Return the address of ``key`` as people write it: IPv6 as RFC 5952 says, IPv4 as it is. The inverse of key_of().
+    """Return the address of ``key`` for people: IPv6 as in RFC 5952, IPv4 unchanged. The inverse of key_of().
 
-    A key that key_of() never gives was put there by somebody else, and may be no address: it is returned as it is.
+    A key that key_of() never returns was stored by another program and may not be an address: it is
+    returned unchanged.
     """
     try:
         is_ours = key_of(key) == key
@@ -56,12 +60,12 @@ def address_of(key: str) -> str:
 
 
 class Networks:
-    """A set of networks that can be asked whether a key belongs to one of them."""
+    """A set of networks; ``key in networks`` holds for a key whose address lies in one of them."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Take networks (``192.0.2.0/24``, ``2001:db8::/32``) or single addresses.
+        """``texts`` are networks (``192.0.2.0/24``, ``2001:db8::/32``) or single addresses.
 
-        Raises MalformedError for a text that is neither, or that has bits set beyond its prefix.
+        Raises MalformedError for a text that is neither, or that has host bits set.
         """
         import ipaddress
 
@@ -73,7 +77,7 @@ class Networks:
                 raise MalformedError(f"{text!r} is not a network: {error}") from None
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether the address of ``key``, as key_of() gave it, lies in one of the networks."""
+        """Return whether the address of ``key``, a result of key_of(), lies in one of the networks."""
         import ipaddress
 
         address = ipaddress.ip_address(key[len(IPV6_TAG) :] if key.startswith(IPV6_TAG) else key)
@@ -95,7 +99,7 @@ def _ipv6_key(address: str, text: str) -> str:
     import ipaddress
 
     last = text.rpartition(":")[2]
-    # The ipaddress module of Python before 3.9.5 lets leading zeros in the dotted part pass.
+    # Before Python 3.9.5, ipaddress accepts leading zeros in the dotted part.
     if "%" in text or ("." in last and not _is_dotted_quad(last)):
         raise _malformed(address)
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries as people see them: a comment line that tells the time, and the entry line, as makemap reads them again."""
+"""Entries as text: a comment line with the time, then the entry line. makemap reads this text back."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-# Minutes whose text is kept: two weeks.
+# Number of minutes whose text is cached: two weeks.
 MOST_MINUTES = 20_160
 
 
 def printable_text(stored: bytes) -> str:
-    """Return a key or value as text for people: without a NUL at its end, and bytes that are not UTF-8 escaped."""
+    """Return a key or value as text for people: without a trailing NUL, bytes that are not UTF-8 escaped."""
     return (stored[:-1] if stored.endswith(b"\0") else stored).decode("utf-8", "backslashreplace")
 
 
 def entry_lines(key: bytes, value: bytes) -> bytes:
-    """Return the comment line and the entry line, as ``list`` and ``dump`` print them and makemap reads them."""
+    """Return the comment line and the entry line that ``list`` and ``dump`` print and makemap reads."""
     timestamp = timestamp_of(value)
     when = b"not a timestamp" if timestamp is None else time.asctime(time.gmtime(timestamp)).encode()
     # Without the NUL that makemap -N adds.
@@ -36,14 +36,14 @@ def entry_lines(key: bytes, value: bytes) -> bytes:
 def dump_lines(pages: Iterable[tuple[Sequence[bytes], Sequence[bytes]]], limit: int | None = None) -> Iterator[bytes]:
     """Yield the lines of all entries, or of those stamped at ``limit`` (epoch seconds) or before.
 
-    Each of ``pages`` is a sequence of keys and one of their values: a million entries are told in a third of the time that it
-    takes to go through them one by one.
+    Each of ``pages`` is a sequence of keys and the sequence of their values. Formatting page by page takes a
+    third of the time of formatting a million entries one by one.
     """
     minutes = _Minutes()
     latest = b"9999999999" if limit is None else value_of(limit)
     for keys, values in pages:
         if len(latest) == 10 and _are_common(keys, values):
-            # Digits of the same number compare as text as they do as numbers.
+            # Numbers with the same count of digits compare as text.
             shown = values if max(values) <= latest else [value for value in values if value <= latest]
             if shown is not values:
                 keys = [key for key, value in zip(keys, values) if value <= latest]  # noqa: PLW2901
@@ -60,7 +60,7 @@ def dump_lines(pages: Iterable[tuple[Sequence[bytes], Sequence[bytes]]], limit: 
 
 
 def parse_makemap(text: str) -> dict[bytes, bytes]:
-    """Return the entries of such a text, or of any that makemap reads: key and value, as bytes. Later lines win.
+    """Return the entries of ``text``, in this format or any other that makemap reads: key → value. The last line of a key wins.
 
     Raises MalformedError for a line that has no value.
     """
@@ -76,7 +76,7 @@ def parse_makemap(text: str) -> dict[bytes, bytes]:
 
 
 def _are_common(keys: Sequence[bytes], values: Sequence[bytes]) -> bool:
-    """Tell whether all values are timestamps from 2001 to 2286, and no key has a NUL."""
+    """Return whether all values are timestamps from 2001 to 2286, and no key contains NUL."""
     return (
         set(map(len, values)) == {10}
         and b"".join(values).isdigit()
@@ -86,9 +86,9 @@ def _are_common(keys: Sequence[bytes], values: Sequence[bytes]) -> bool:
 
 
 class _Minutes(dict):  # type: ignore[type-arg]
-    """What is printed before the seconds, and for each second from there to the end of the line, by the minute since 1970.
+    """A cache by minute since 1970: the text before the seconds, and the rest of the line for each second.
 
-    To call asctime(3) for each of a million entries takes seconds.
+    Calling asctime(3) for each of a million entries takes seconds.
     """
 
     def __init__(self) -> None:

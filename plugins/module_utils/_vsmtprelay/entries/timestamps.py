@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One entry of relayers.db: its timestamp and its age.
+"""Timestamps: the value of an entry, and its age.
 
-A value is the ASCII text of epoch seconds. A value that is anything else was put there by somebody else: it is shown,
-never counted as old, and never changed unless its address is named.
+A value is the ASCII text of epoch seconds. Any other value was stored by another program: it is listed, it
+never counts as old, and it changes only if a command names its address.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from __future__ import annotations
 from ..errors import MalformedError
 
 SECONDS_OF_A_DAY = 86400
-# The last second of a year of four digits: 9999-12-31 23:59:59 UTC. No later one is taken, but shown where it is found.
+# 9999-12-31 23:59:59 UTC, the last second of a four-digit year. A later one is not accepted, but it is listed.
 LAST_TIMESTAMP = 253402300799
-# The digits of that; the ruleset takes no longer number, and none with a leading zero, which arith would read as octal.
+# Its number of digits. The ruleset accepts no longer number, nor a leading zero, which arith would read as octal.
 LONGEST_NUMBER = 12
-# The stamp of entries that the inventory declares as permanent, which tells them from all others: 9999-12-31 00:00:00 UTC.
+# The timestamp that marks the permanent entries, those declared in the inventory: 9999-12-31 00:00:00 UTC.
 PERMANENT = 253402214400
 
 
 def parse_timestamp(text: str) -> int:
-    """Return the epoch seconds that ``text`` writes in decimal digits, for an entry that is to be stored.
+    """Return the epoch seconds in ``text``, decimal digits, for an entry that is to be stored.
 
     Raises MalformedError for anything but digits and for a time after the year 9999.
     """
@@ -35,11 +35,11 @@ def parse_timestamp(text: str) -> int:
 
 
 def parse_day(text: str) -> int:
-    """Return the epoch seconds of the last second, in UTC, of the day that ``text`` writes as YEAR-MONTH-DAY (ISO 8601).
+    """Return the epoch seconds of the last second, in UTC, of the day ``text``, YEAR-MONTH-DAY (ISO 8601).
 
     Raises MalformedError for anything else.
     """
-    # Not for all: the command vsmtprelay needs neither, and they take longer to import than it runs.
+    # start-up: see __init__
     import calendar
     import time
 
@@ -50,7 +50,7 @@ def parse_day(text: str) -> int:
 
 
 def parse_minutes(text: str) -> int:
-    """Return the number of minutes that ``text`` writes in decimal digits.
+    """Return the number of minutes in ``text``, decimal digits.
 
     Raises MalformedError for anything but digits.
     """
@@ -61,12 +61,12 @@ def parse_minutes(text: str) -> int:
 
 
 def timestamp_of(value: bytes) -> int | None:
-    """Return the epoch seconds of a stored value, or None where the value is not a timestamp.
+    """Return the epoch seconds of a stored value, or None if the value is not a timestamp.
 
-    One NUL at the end, as ``makemap -N`` writes it, is passed over.
+    One trailing NUL, as ``makemap -N`` writes it, is ignored.
     """
     if len(value) == 10 and value.isdigit() and value[0] != 48:
-        return int(value)  # all from 2001 to 2286
+        return int(value)  # the fast path: 2001 to 2286
     digits = value[:-1] if value.endswith(b"\0") else value
     if not digits.isdigit() or len(digits) > LONGEST_NUMBER or (digits.startswith(b"0") and digits != b"0"):
         return None
@@ -79,9 +79,9 @@ def value_of(timestamp: int) -> bytes:
 
 
 def expiry_cutoff(now: int, minutes: int) -> int:
-    """Return the latest timestamp that counts as old at ``now`` (epoch seconds): one that is ``minutes`` old or older.
+    """Return the latest timestamp that counts as old, ``minutes`` old or older, at ``now`` (epoch seconds).
 
-    With 0 minutes that is every entry that is not in the future.
+    With 0 minutes every entry is old that is not in the future.
     """
     return now - minutes * 60
 

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Symbolic links on the way to a database or a configuration file: which of them root follows.
+"""Symbolic links on the path of a database or a configuration file: which of them root follows.
 
-The files of virtual servers lie in directories of their users, where root works every night. A link that such a user made
-must not lead root to a file that is not that user's: not to empty somebody's access map, and not to have the sendmail.cf of the
-host look into that user's database.
+The files of a virtual server lie in its user's directories, where root works every night. A link made by
+that user must not lead root to another user's file: root would empty an access map, or make the
+sendmail.cf of the host look into that user's database.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ MOST_LINKS = 40  # as path_resolution(7)
 
 
 def resolve(path: str) -> str:
-    """Return the absolute path that ``path`` leads to, whether there is a file or not.
+    """Return the absolute path that ``path`` resolves to, whether the file exists or not.
 
-    For root every link on the way has to belong to root or to the owner of what it leads to (of the directory, where there is
-    no file). Raises UnwritableError if one does not.
+    For root, every link on the path must belong to root or to the owner of the target (of its directory, if
+    there is no file). Raises UnwritableError if one does not.
     """
     real = os.path.realpath(path)
     if os.geteuid() == 0:
         try:
             owner = os.stat(real if os.path.exists(real) else os.path.dirname(real)).st_uid
         except OSError:
-            return real  # told by whoever opens it
+            return real  # opening it fails in the same way and reports it
         for link in _links(os.path.abspath(path)):
             if os.lstat(link).st_uid not in (0, owner):
                 raise UnwritableError(
@@ -40,7 +40,7 @@ def resolve(path: str) -> str:
 
 
 def _links(path: str) -> list[str]:
-    """Return all symbolic links that are followed on the way to ``path`` (absolute)."""
+    """Return all symbolic links that are followed to resolve ``path`` (absolute)."""
     links: list[str] = []
     here, rest = "/", path.split("/")
     while rest and len(links) <= MOST_LINKS:

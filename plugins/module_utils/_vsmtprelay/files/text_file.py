@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Configuration files: read, and replaced as a whole or not at all."""
+"""Configuration files: read, and atomic replace."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-# How often somebody else may put something under the name of the temporary file meanwhile.
+# How often another process may take the name of the temporary file meanwhile.
 ATTEMPTS = 10
 OCTAL_DIGITS = frozenset("01234567")
 
 
 class Attributes:
-    """Who owns a file and who may do what with it: numeric ``uid`` and ``gid``, and the permission bits ``mode``."""
+    """Owner and mode of a file: numeric ``uid`` and ``gid``, and the permission bits ``mode``."""
 
     __slots__ = ("gid", "mode", "uid")
 
@@ -45,7 +45,7 @@ class Attributes:
 
     @classmethod
     def named(cls, owner: str, group: str, mode: str) -> Attributes:
-        """Return those of a user and a group by name, with an octal mode. Raises MalformedError if there is no such."""
+        """Return the attributes for a user name, a group name and an octal mode. Raises MalformedError."""
         try:
             uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
         except KeyError as error:
@@ -56,7 +56,7 @@ class Attributes:
 
 
 def attributes_of(path: str) -> Attributes | None:
-    """Return owner, group and mode of the file at ``path``, or None if there is none."""
+    """Return owner, group and mode of the file at ``path``, or None if there is no file."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def attributes_of(path: str) -> Attributes | None:
 
 
 def read(path: str) -> bytes | None:
-    """Return what is in the file at ``path``, or None if there is none. Raises UnreadableError if it may not be read."""
+    """Return the content of the file at ``path``, or None if there is no file. Raises UnreadableError."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -76,12 +76,11 @@ def read(path: str) -> bytes | None:
 
 
 def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None = None) -> None:
-    """Put ``content`` in the place of the file at ``path``, through a temporary file beside it, flushed to the disk.
+    """Replace the file at ``path`` atomically: write a temporary file beside it, fsync it, rename it.
 
-    That one always has the same name, so what a killed writer left is gone with the next write.
-    ``check`` is called with the path of the temporary file; what it raises keeps the old file in place. Symbolic links
-    are followed, by root only those that resolve() allows. Raises UnwritableError if the directory or the disk does not take
-    the file.
+    The temporary file has a fixed name, so the next write removes what a killed writer left. ``check`` is
+    called with the path of the temporary file; if it raises, the old file stays in place. Symbolic links are
+    followed, by root only those that resolve() allows. Raises UnwritableError.
     """
     path = resolve(path)
     directory, name = os.path.split(path)
@@ -109,10 +108,10 @@ def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[
 
 
 def _create_anew(path: str) -> int:
-    """Return the descriptor of a new file that only its owner can read; whatever had that name is gone. Raises OSError."""
+    """Remove any file at ``path``; return the descriptor of a new one with mode 0600. Raises OSError."""
     for _attempt in range(ATTEMPTS):
         try:
-            # Whoever owns the directory can put a link there.
+            # The owner of the directory can create a link there.
             return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             os.unlink(path)
@@ -120,19 +119,19 @@ def _create_anew(path: str) -> int:
 
 
 def create_directory(path: str) -> None:
-    """Create the directory ``path`` and those above it, with mode 0755, if it is missing. Raises UnwritableError."""
+    """Create the directory ``path`` and its parents, with mode 0755, if it is missing. Raises UnwritableError."""
     if os.path.isdir(path or "."):
         return
     create_directory(os.path.dirname(path))
     try:
         os.mkdir(path)
-        os.chmod(path, 0o755)  # whatever the umask is
+        os.chmod(path, 0o755)  # regardless of the umask
     except OSError as error:
         raise UnwritableError(f"{path}: cannot be created: {error.strerror}; check the directory above it") from None
 
 
 def remove(path: str) -> None:
-    """Remove the file at ``path`` if there is one. Raises UnwritableError."""
+    """Remove the file at ``path`` if it exists. Raises UnwritableError."""
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -72,7 +72,7 @@ class ServedConnections:
                 transport.write_eof()
         return len(open_ones)
 
-    def forget(self) -> None:
+    def drop(self) -> None:
         """Have systemd forget all of them."""
         for name in self._names.values():
             daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={name}")

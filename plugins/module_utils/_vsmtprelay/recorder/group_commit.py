@@ -2,37 +2,34 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring logins to the databases: all that wait for the same database go into one write, which is called a group commit.
+"""Group commit: all logins that wait for the same database go into one write.
 
-A login is in the spool from the moment at which it was taken until it is in its database.
-
-A login that comes alone finds its file prepared (next_file), and is written right where it was taken: to change to another
-thread and back takes a third of the time of such a write. Whatever may wait for somebody is done in a thread.
+A login that comes alone finds its file prepared (database.prepared) and is written in the event
+loop: a change to another thread and back takes a third of the time of such a write. A write that
+may have to wait runs in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from ..database import edits, relayers_db
 from ..database.prepared import PreparedFile
-from .spool import Spool
+from ..database.published import Published
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import ThreadPoolExecutor
 
 # How long a login is kept waiting for the database. Dovecot gives up after 250 ms (the role's setting) and lets the
 # login through, so that there is no use in holding it for longer.
 ANSWER_SECONDS = 0.2
 # How long one write may wait for makemap before the failure is told and the write is tried anew.
-LOCK_SECONDS = 5.0
+RECORDER_LOCK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-# Each database that somebody holds locked takes a thread for LOCK_SECONDS. The owners of so many can lock theirs, and the
-# logins of all other virtual servers are still written at once; asyncio's own threads are six on two cores.
-MOST_WRITERS = 64
 # What is done for the next login waits so long after a write, and is not done if another login came: by then the answer is
 # out, and Dovecot has done its own part.
 RELEASE_SECONDS = 0.001
@@ -78,8 +75,10 @@ class GroupCommit:
         written: Callable[[], None] = lambda: None,
         threads: ThreadPoolExecutor | None = None,
         prepared: set[PreparedFile] | None = None,
+        published: Published | None = None,
     ) -> None:
-        """Write to the database at ``path``, in one of ``threads`` where it may take long; ``prepared`` is as for PreparedFile.
+        """Write to the database at ``path``, in one of ``threads`` where it may take long; ``prepared`` and
+        ``published`` are as for PreparedFile.
 
         Calls ``failed`` with a message for every write that did not succeed, and ``written`` after every one that did.
         """
@@ -89,12 +88,13 @@ class GroupCommit:
         self._written = written
         self._current: _Batch | None = None
         self._next: _Batch | None = None
+        self._published = Published() if published is None else published
         self._writer: asyncio.Task[None] | None = None
-        self._prepared_file = PreparedFile(path, set() if prepared is None else prepared)
+        self._prepared_file = PreparedFile(path, set() if prepared is None else prepared, self._published)
         self._is_slow = False
         self._care: asyncio.TimerHandle | None = None
 
-    async def record(self, key: str, timestamp: int) -> asyncio.Future[None]:
+    async def add(self, key: str, timestamp: int) -> asyncio.Future[None]:
         """Note that ``key`` logged in at ``timestamp`` (epoch seconds). Return a future that is done if that is on the disk.
 
         A login that did not get there within ANSWER_SECONDS is not given up: it is written as soon as that is possible, and
@@ -149,9 +149,14 @@ class GroupCommit:
         try:
             if not self._write_here(batch.logins):
                 begin = time.monotonic()
-                await asyncio.get_running_loop().run_in_executor(
-                    self._threads, relayers_db.change, self._path, edits.record_logins(batch.logins), LOCK_SECONDS
+                write = functools.partial(
+                    relayers_db.change,
+                    self._path,
+                    edits.record_logins(batch.logins),
+                    RECORDER_LOCK_SECONDS,
+                    published=self._published,
                 )
+                await asyncio.get_running_loop().run_in_executor(self._threads, write)
                 self._is_slow = time.monotonic() - begin > SLOW_SECONDS
             batch.is_written()
             return True
@@ -167,7 +172,7 @@ class GroupCommit:
         if self._is_slow:
             return False
         begin = time.monotonic()
-        written = self._prepared_file.change(edits.record_logins(logins)) is not None
+        written = self._prepared_file.commit(edits.record_logins(logins)) is not None
         self._is_slow = time.monotonic() - begin > SLOW_SECONDS
         return written
 
@@ -191,36 +196,3 @@ class GroupCommit:
         if self._writer is None and not self._is_slow:
             self._prepared_file.prepare()
             self._take_care_in(IDLE_SECONDS, self._prepared_file.close)
-
-
-class Recording:
-    """The logins on their way to all databases. To be used from the event loop only."""
-
-    def __init__(self, failed: Callable[[str], None], spool: Spool) -> None:
-        """Call ``failed`` with a message for every write that did not succeed."""
-        self._failed = failed
-        self._spool = spool
-        self._threads = ThreadPoolExecutor(MOST_WRITERS)
-        self._prepared: set[PreparedFile] = set()
-        self._commits: dict[str, GroupCommit] = {}
-
-    async def record(self, path: str, key: str, timestamp: int) -> asyncio.Future[None]:
-        """Note in the database at ``path`` that ``key`` logged in at ``timestamp`` (epoch seconds), as GroupCommit.record()."""
-        self._spool.append(path, key, timestamp)
-        if path not in self._commits:
-            self._commits[path] = GroupCommit(path, self._failed, self._written, self._threads, self._prepared)
-        return await self._commits[path].record(key, timestamp)
-
-    async def finish(self) -> None:
-        """Wait until everything is written. May take for ever: to be used with a time limit."""
-        await asyncio.gather(*(commit.finish() for commit in self._commits.values()))
-
-    def _written(self) -> None:
-        """Empty the spool when nothing waits, which is so many times a second; else now and then, so that it does not grow."""
-        if self._spool.is_full() or next(self._pending(), None) is None:
-            self._spool.replace(self._pending())
-
-    def _pending(self) -> Iterator[tuple[str, str, int]]:
-        for path, commit in self._commits.items():
-            for key, timestamp in commit.pending():
-                yield path, key, timestamp

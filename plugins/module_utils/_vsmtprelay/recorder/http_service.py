@@ -18,10 +18,11 @@ import time
 
 from ..errors import MalformedError
 from . import key as recorder_key
-from .group_commit import Recording
 from .libraries import web
 from .login import PATH, Login, LoginReader, NotRecorded
+from .login_entry import LoginEntry
 from .spool import Spool
+from .writers import Writers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Recorder:
         self._log = log
         self._key = key.encode()
         self._spool = spool or Spool()
-        self._recording = Recording(functools.partial(log.count, "failed"), self._spool)
+        self._writers = Writers(functools.partial(log.count, "failed"), self._spool)
         self._is_stopping = False
         self._busy: set[object] = set()
 
@@ -64,13 +65,13 @@ class Recorder:
         request = functools.partial(_request, asyncio.get_running_loop())
         return web.Server(functools.partial(self._report, trusted), request_factory=request, access_log=None)
 
-    async def take_up_spool(self) -> None:
+    async def recover_spool(self) -> None:
         """Record the logins that were taken by a recorder that was then killed."""
         names = {server.relayers_db: server.name for server in self._servers.servers}
-        logins = [login for login in self._spool.logins() if login[0] in names]
-        all_written = await asyncio.gather(*(self._recording.record(*login) for login in logins))
-        for (path, key, _timestamp), written in zip(logins, all_written):
-            written.add_done_callback(functools.partial(self._log.recorded_from_spool, key, names[path]))
+        entries = [entry for entry in self._spool.entries() if entry.relayers_db in names]
+        all_written = await asyncio.gather(*map(self._writers.write, entries))
+        for entry, written in zip(entries, all_written):
+            written.add_done_callback(functools.partial(self._log.recorded_from_spool, entry.key, names[entry.relayers_db]))
 
     def is_busy(self, connection: object) -> bool:
         """Tell whether a report from ``connection`` is being worked on."""
@@ -83,7 +84,7 @@ class Recorder:
     async def finish(self) -> None:
         """Wait until all that was taken is written, or FINISH_SECONDS are over."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._recording.finish(), FINISH_SECONDS)
+            await asyncio.wait_for(self._writers.finish(), FINISH_SECONDS)
 
     async def _report(self, trusted: bool, request: web.BaseRequest) -> web.Response:
         """Answer one report of a login. Raises HTTPException for what is none."""
@@ -109,7 +110,7 @@ class Recorder:
     async def _take(self, request: web.BaseRequest, now: int) -> None:
         """Take the login that ``request`` reports. Raises HTTPException for what is no report."""
         try:
-            login = self._reader.read(await request.read())
+            login = self._reader.parse(await request.read())
             server = self._servers.of_login(login.local_key, login.domain)
             if server is None:
                 raise NotRecorded(f"no virtual server for {login.local_key or 'no local address'} or {login.domain!r}")
@@ -132,7 +133,7 @@ class Recorder:
         return recorder_key.is_right(given.encode("utf-8", "replace"), self._key)
 
     async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
-        written = await self._recording.record(server.relayers_db, login.key, now)
+        written = await self._writers.write(LoginEntry(server.relayers_db, login.key, now))
         if written.done():
             # The client waits for the answer, and nobody for the line in the journal.
             asyncio.get_running_loop().call_soon(self._log.recorded, login, server)

@@ -34,7 +34,7 @@ def is_right(given: bytes, key: bytes) -> bool:
     return bool(key) and hmac.compare_digest(given.strip(), key)
 
 
-def read(path: str) -> str:
+def load(path: str) -> str:
     """Return the secret in the file at ``path``. Raises UnreadableError, MalformedError."""
     content = text_file.read(path)
     if content is None:

@@ -52,7 +52,7 @@ class LoginReader:
         """``ignored`` are networks whose logins are not recorded; loopback never is. Raises MalformedError."""
         self._ignored = Networks((*LOOPBACK, *ignored))
 
-    def read(self, body: bytes) -> Login:
+    def parse(self, body: bytes) -> Login:
         """Return the login that ``body`` reports.
 
         Raises MalformedError if it is no report, NotRecorded if the login is not to be recorded.

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         missing = _missing_packages()
         if missing:
             parser.exit(EXIT_UNAVAILABLE, f"vsmtprelay-recorder: install {' and '.join(missing)} from the distribution\n")
-        key = recorder_key.read(options.key_file) if options.key_file else ""
+        key = recorder_key.load(options.key_file) if options.key_file else ""
         log = RecorderLog()
         servers = VirtualServers.from_table(options.table)
         recorder = Recorder(servers, LoginReader(options.ignore), log, key, Spool(options.spool))
@@ -114,7 +114,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    await recorder.take_up_spool()
+    await recorder.recover_spool()
     servers = {trusted: recorder.server(trusted) for trusted in (True, False)}
     served = ServedConnections(list(servers.values()), recorder.is_busy)
     for name, connection in left:
@@ -132,7 +132,7 @@ async def _serve(
         daemon.notify("WATCHDOG=1")
         served.store_fds()
         for port in ports:
-            port.close_strangers()
+            port.close_unauthenticated()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), CARE_SECONDS)
     daemon.notify("STOPPING=1")
@@ -142,7 +142,7 @@ async def _serve(
     deadline = time.monotonic() + DISMISS_SECONDS
     while served.dismiss() and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
-    served.forget()
+    served.drop()
     for server in servers.values():
         await server.shutdown(DISMISS_SECONDS)
     await recorder.finish()

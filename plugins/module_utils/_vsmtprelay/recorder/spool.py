@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Logins that the recorder has taken and not yet written, on the disk: a recorder that is killed has them when it is back.
+"""The spool: entries that the recorder has taken and not yet written. A killed recorder finds them at its next start.
 
-A line of JSON for each: the path of the database, the client's address and epoch seconds. The lines are handed to the kernel
-and not flushed to the disk: they are for a process that is killed. What nobody has been told of may get lost with the power.
+A line of JSON for each: the path of the database, the client's address and epoch seconds. The lines
+go to the kernel without fsync: they outlive the process, not a loss of power.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 import json
 import os
 
+from .login_entry import LoginEntry
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # When as much has been written without a moment at which nothing waited, only what waits is kept.
-LARGEST_BYTES = 1 << 20
+LARGEST_SPOOL_BYTES = 1 << 20
 
 
 class Spool:
@@ -33,8 +35,8 @@ class Spool:
             self._descriptor = os.open(path, flags, 0o600)
             self._size = os.fstat(self._descriptor).st_size
 
-    def logins(self) -> Iterator[tuple[str, str, int]]:
-        """Yield database, address and epoch seconds of each login in it; a line that was cut off is passed over."""
+    def entries(self) -> Iterator[LoginEntry]:
+        """Yield each entry in it; a line that was cut off is passed over."""
         if self._size:
             for line in os.pread(self._descriptor, self._size, 0).splitlines():
                 try:
@@ -42,25 +44,25 @@ class Spool:
                 except (ValueError, TypeError):
                     continue
                 if isinstance(path, str) and isinstance(key, str) and isinstance(timestamp, int):
-                    yield path, key, timestamp
+                    yield LoginEntry(path, key, timestamp)
 
-    def append(self, path: str, key: str, timestamp: int) -> None:
-        """Add one login. A disk that is full keeps nobody from reading mail: the login is then in memory only."""
+    def append(self, entry: LoginEntry) -> None:
+        """Add one entry. On a full disk the entry is in memory only: users still read mail."""
         if self._descriptor >= 0:
             try:
-                self._size += os.write(self._descriptor, b"%b\n" % json.dumps([path, key, timestamp]).encode())
+                self._size += os.write(self._descriptor, b"%b\n" % json.dumps(entry).encode())
             except OSError:
                 pass
 
     def is_full(self) -> bool:
         """Tell whether it has grown so large that replace() is worth it."""
-        return self._size > max(LARGEST_BYTES, 2 * self._kept)
+        return self._size > max(LARGEST_SPOOL_BYTES, 2 * self._kept)
 
-    def replace(self, logins: Iterator[tuple[str, str, int]]) -> None:
-        """Keep ``logins`` and nothing else."""
+    def replace(self, entries: Iterator[LoginEntry]) -> None:
+        """Keep ``entries`` and nothing else."""
         if self._size:
             os.ftruncate(self._descriptor, 0)
             self._size = 0
-        for login in logins:
-            self.append(*login)
+        for entry in entries:
+            self.append(entry)
         self._kept = self._size

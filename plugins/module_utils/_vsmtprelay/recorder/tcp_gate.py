@@ -62,7 +62,7 @@ class Connections:
         for connection in list(self._strangers):
             self._forget(connection).close()
 
-    def close_strangers(self) -> None:
+    def close_unauthenticated(self) -> None:
         """Close the connections that have been open for STRANGER_SECONDS without a key; to be called now and then."""
         limit = time.monotonic() - STRANGER_SECONDS
         while self._strangers and next(iter(self._strangers.values())).since < limit:

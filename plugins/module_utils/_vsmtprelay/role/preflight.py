@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why the role cannot do on a host what its variables ask for: all that can be told before the first change.
+"""Preflight: every reason known before the first change why the role cannot set up a host as its variables say.
 
-Each fault is one line that begins with the name of the variable to mend, where there is one.
+Each fault is one line. It begins with the name of the variable to correct, if there is one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 SUPPORTED_DOVECOT = re.compile(r"2[.][34][.]")
 READS_MAIL = re.compile("pop|imap")
-# Of crontab(5): a table with any other number is passed over as a whole.
+# From crontab(5): cron ignores a whole table with any other number.
 RANGES = {"window": (0, None), "expire": (0, None), "cron_hour": (0, 23), "cron_minute": (0, 59)}
 
 
 def faults_of_variables(variables: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the role's variables themselves, by the names that role_variables.py has, on whatever host."""
+    """Return the faults of the role's variables that do not depend on a host; the names are those of role_variables.py."""
     faults = [*_out_of_range(variables), *_no_networks(variables["ignore"])]
     servers, wrong = read_list(variables["virtual_servers"])
     faults += [f"{PREFIX}virtual_servers: {fault}" for fault in wrong]
@@ -43,15 +43,15 @@ def faults_of_variables(variables: Mapping[str, Any]) -> list[str]:
             Ruleset(server.relayers_db, 0)
         except MalformedError as error:
             faults.append(f"{PREFIX}virtual_servers: virtual server {server.name!r}: {error}")
-    if not wrong:  # else a permission could name one of those
+    if not wrong:  # else a permission could name one of the malformed servers
         faults += [f"{PREFIX}permissions: {fault}" for fault in read_permissions(variables["permissions"], known)[1]]
     return faults
 
 
 def faults_of_list(variables: Mapping[str, Any], earlier: Sequence[str]) -> list[str]:
-    """Return what is wrong if the same run of Ansible gave the host the virtual servers called ``earlier`` before.
+    """Return the fault if this run of Ansible gave the host the virtual servers ``earlier`` (names) before.
 
-    Who includes the role in a loop, once for each virtual server, would take away what the turn before set up.
+    A play that includes the role in a loop, once for each virtual server, would remove what the previous turn set up.
     """
     lost = sorted(set(earlier).difference(server["name"] for server in variables["virtual_servers"]))
     if not lost or variables["state"] == "absent":
@@ -61,9 +61,9 @@ def faults_of_list(variables: Mapping[str, Any], earlier: Sequence[str]) -> list
 
 
 def faults_of_host(variables: Mapping[str, Any], host: Mapping[str, Any], own_policy_servers: Sequence[str]) -> list[str]:
-    """Return why ``host`` cannot do what the variables ask for; it is as mail_host_info describes it.
+    """Return the reasons why ``host``, as mail_host_info describes it, cannot be set up as the variables say.
 
-    ``own_policy_servers`` are the URLs under which Dovecot asks our recorder.
+    ``own_policy_servers`` are the URLs at which Dovecot reports logins to the recorder of this collection.
     """
     if not host["is_root"]:
         return ["connect as root, or run the playbook with --become"]
@@ -121,4 +121,4 @@ def _of_pam(services: Sequence[str], pam: Mapping[str, Sequence[str]]) -> Iterat
     others = [service for service in services if not READS_MAIL.search(service)]
     if others:
         named = " and ".join(others)
-        yield f"neither pop nor imap in the name of {named} ({name}): its logins would not be taken for those of a mail reader"
+        yield f"neither pop nor imap in the name of {named} ({name}): its logins would not count as those of a mail reader"

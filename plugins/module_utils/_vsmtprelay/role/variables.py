@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role was told on a host, and what it starts from when it is told less.
+"""The variables with which the role last ran on a host, and the values that a later run starts from.
 
-A play of one's own can set the role's variables where no other playbook finds them: as variables of the role or of the play.
-The role notes on the host what it was told; the playbooks of the collection start from that, and from what the inventory and
-``--extra-vars`` say.
+A user's play can set the role's variables where no other playbook finds them: as variables of the role or of
+the play. So the role records its variables on the host. The playbooks of the collection start from that
+record, the inventory and ``--extra-vars``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 PATH = "/var/lib/vsmtprelay/role"
 PREFIX = "pop_before_smtp_"
-# Also what keeps Ansible's templates from taking the text for the data that it holds.
+# It also keeps Ansible's templates from parsing the text as data.
 HEADER = "# What the role vsmtp.relay.pop_before_smtp was told on this host. Written by it; changes are lost.\n"
-# By the name without PREFIX, as roles/pop_before_smtp/defaults/main.yml has them; a test compares the two. The default of
+# By name without PREFIX, the same as in roles/pop_before_smtp/defaults/main.yml; a test compares the two. The default of
 # virtual_servers depends on the host.
 DEFAULTS: Mapping[str, Any] = {
     "state": "present",
@@ -42,12 +42,12 @@ DEFAULTS: Mapping[str, Any] = {
     "install_packages": True,
     "remove_databases": False,
 }
-# What takes something away is told anew each time.
+# A variable that removes something has to be given again in each run.
 NEVER_KEPT = frozenset(("state", "remove_databases"))
 
 
-class Told:
-    """What the role was told: all ``variables`` by name, and which of them a play told it, now or, if ``kept``, before."""
+class RunVariables:
+    """The role's ``variables`` by name; ``by_play`` are the names that a play set, ``kept`` those that an earlier play set."""
 
     __slots__ = ("by_play", "kept", "variables")
 
@@ -62,32 +62,35 @@ class Told:
         return HEADER + json.dumps({"told_by_a_play": self.by_play, "variables": kept}, indent=1, sort_keys=True) + "\n"
 
 
-def last_told(path: str = PATH) -> Told:
-    """Return what the role was told when it last ran on this host; nothing where it never did, or the file is none of ours."""
+def last_run(path: str = PATH) -> RunVariables:
+    """Return the variables of the role's last run on this host; none if it never ran, or the file is not the role's."""
     try:
         text = (text_file.read(path) or b"").decode("utf-8")
         content = json.loads(text.partition(HEADER)[2] or "{}")
         variables, by_play = content.get("variables", {}), content.get("told_by_a_play", [])
         known = {name: value for name, value in variables.items() if name in DEFAULTS and name not in NEVER_KEPT}
-        return Told(known, [name for name in by_play if name in known])
+        return RunVariables(known, [name for name in by_play if name in known])
     except (RelayError, ValueError, AttributeError, TypeError):
-        return Told({}, [])
+        return RunVariables({}, [])
 
 
-def told_now(variables: Mapping[str, Any], given: Collection[str], default_name: str, before: Told | None) -> Told:
-    """Return what the role is told in this run.
+def this_run(
+    variables: Mapping[str, Any], given: Collection[str], default_name: str, before: RunVariables | None
+) -> RunVariables:
+    """Return the variables of this run.
 
-    ``variables`` are all of them as this play has them, ``given`` the names of those that the inventory or --extra-vars give,
-    ``default_name`` what the host's virtual server is called by default, ``before`` what to start from, or None.
+    ``variables`` are all variables of this play, ``given`` the names of those that the inventory or
+    --extra-vars give, ``default_name`` the default name of the host's virtual server, ``before`` the variables
+    to start from, or None.
 
-    A variable that has another value than its default, and that the inventory does not give, was told by the play. One that has
-    its default keeps what a play told before.
+    A variable was set by the play if its value is not its default and the inventory does not give it. A
+    variable with its default keeps the value that an earlier play set.
     """
     by_play = {name for name in variables if name not in given and not _is_default(name, variables[name], default_name)}
     kept = {}
     if before is not None:
         kept = {name: before.variables[name] for name in before.by_play if name not in by_play and name not in given}
-    return Told({**variables, **kept}, (by_play | set(kept)) - NEVER_KEPT, kept)
+    return RunVariables({**variables, **kept}, (by_play | set(kept)) - NEVER_KEPT, kept)
 
 
 def _is_default(name: str, value: Any, default_name: str) -> bool:

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Put the ruleset into the text of a sendmail.cf or sendmail.mc, and take it out again without a trace.
+"""Insert the ruleset into the text of a sendmail.cf or sendmail.mc, and remove it without a trace.
 
-The ruleset stands between two marker lines. sendmail adds to the rulesets that it met before under the same name
-(readcf.c: an ``S`` line does not begin a ruleset anew), so it can stand at the end of the file, or in the middle of a ruleset
-that goes on behind it. In a sendmail.mc the same lines stand below LOCAL_RULESETS, so that m4 brings them, markers included,
-into the sendmail.cf that it generates.
+The ruleset stands between two marker lines. sendmail appends to an earlier ruleset of the same name
+(readcf.c: an ``S`` line does not restart a ruleset), so it can stand at the end of the file, or in the
+middle of a ruleset that continues behind it. In a sendmail.mc the same lines stand below LOCAL_RULESETS, so
+that m4 copies them, markers included, into the sendmail.cf that it generates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BEGIN = "# BEGIN vsmtp.relay: POP-before-SMTP, managed by Ansible"
 END = "# END vsmtp.relay"
-# The first marker tells that the file did not end in a newline before.
+# Part of the first marker if the file did not end in a newline before.
 UNENDED = " (below a line without an end)"
 MC = "dnl "
 # Debian's /etc/mail/Makefile puts this before each line of the sendmail.mc.
@@ -30,7 +30,7 @@ MADE_COMMENT = "# "
 
 
 class Candidate:
-    """A text with the ruleset in it. Whether it does what it has to, sendmail must be asked."""
+    """A text with the ruleset at one place. Only sendmail can decide whether it works there."""
 
     __slots__ = ("_block", "hook")
 
@@ -39,20 +39,20 @@ class Candidate:
         self.hook = hook
 
     def text(self, ruleset: Ruleset, everybody: bool = False) -> str:
-        """Return the whole text; with ``everybody`` that in which everybody is held for listed."""
+        """Return the whole text; with ``everybody`` every client counts as listed."""
         return self._block.around(ruleset.text(self.hook, everybody), self.hook)
 
 
 def is_mc(path: str) -> bool:
-    """Tell whether the file at ``path`` is m4 source of a sendmail.cf, by its name."""
+    """Return whether the file at ``path`` is m4 source of a sendmail.cf, by its name."""
     return path.endswith(".mc")
 
 
 def candidates(text: str, mc: bool) -> list[Candidate]:
-    """Return in which ways the ruleset can be put into ``text``, the most fitting first.
+    """Return the candidates for the ruleset in ``text``, the best one first.
 
-    Where it is already there is only one: its place is kept, for a sendmail.cf that m4 generated has it in the middle, and is
-    right as it is. Raises MalformedError if the markers do not come as one pair.
+    If the ruleset is already there, its present place is the only candidate: in a sendmail.cf that m4
+    generated, the middle of the file is right. Raises MalformedError if the markers do not come as one pair.
     """
     block = _find(text, mc, MC if mc else "")
     if block:
@@ -61,9 +61,10 @@ def candidates(text: str, mc: bool) -> list[Candidate]:
 
 
 def without_ruleset(text: str, mc: bool) -> str:
-    """Return ``text`` as it was before the ruleset was put into it. Raises MalformedError if the markers are no pair.
+    """Return ``text`` as it was before the ruleset was inserted. Raises MalformedError if the markers are not one pair.
 
-    Debian's Makefile appends the sendmail.mc to the sendmail.cf that it generates, as comments: the ruleset goes there too.
+    Debian's Makefile appends the sendmail.mc to the generated sendmail.cf, as comments: the ruleset is removed
+    from those too.
     """
     for prefix in (MC,) if mc else ("", MADE_COMMENT + MC):
         block = _find(text, mc, prefix)
@@ -73,7 +74,7 @@ def without_ruleset(text: str, mc: bool) -> str:
 
 
 def has_ruleset_for(text: str, relayers_db: str) -> bool:
-    """Tell whether the ruleset is in ``text``, that of a sendmail.cf, and looks into ``relayers_db``."""
+    """Return whether ``text``, that of a sendmail.cf, has the ruleset and it looks into ``relayers_db``."""
     begins, ends = _line_starts(text, BEGIN), _line_starts(text, END)
     return len(begins) == len(ends) == 1 and first_map(relayers_db) in text[begins[0] : ends[0]].replace("\r\n", "\n")
 
@@ -85,12 +86,12 @@ def window_in(text: str) -> int | None:
 
 
 class _Block:
-    """The place of the ruleset in a text: what is before it and after it, and how its lines end."""
+    """The ruleset's block in a text: the text before it and after it, and its newline."""
 
     __slots__ = ("after", "before", "hook", "mc", "newline", "unended")
 
     def __init__(self, before: str, after: str, newline: str, unended: bool, mc: bool, hook: Hook) -> None:
-        """``before`` ends in a newline; ``unended``: it did not before."""
+        """``before`` ends in a newline; ``unended`` is true if the original did not."""
         self.before = before
         self.after = after
         self.newline = newline
@@ -118,13 +119,13 @@ def _new(text: str, mc: bool, place: Place) -> _Block:
 
 
 def _find(text: str, mc: bool, prefix: str) -> _Block | None:
-    """Return where the ruleset is, or None if there is none. Raises MalformedError."""
+    """Return the block of the ruleset, or None if there is none. Raises MalformedError."""
     begins, ends = _line_starts(text, prefix + BEGIN), _line_starts(text, prefix + END)
     if not begins and not ends:
         return None
     if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
         raise MalformedError(
-            f"the lines {prefix + BEGIN!r} and {prefix + END!r} do not come as one pair; remove them and what is between"
+            f"the lines {prefix + BEGIN!r} and {prefix + END!r} do not come as one pair; remove them and the lines between"
         )
     first = text[begins[0] : _end_of_line(text, begins[0])]
     hook = next(hook for hook in HOOKS if hook.note in first)
@@ -133,7 +134,10 @@ def _find(text: str, mc: bool, prefix: str) -> _Block | None:
 
 
 def _line_starts(text: str, beginning: str) -> list[int]:
-    """Return where in ``text`` lines begin with ``beginning``. A host can have a thousand files of two thousand lines each."""
+    """Return the offsets in ``text`` of the lines that begin with ``beginning``.
+
+    It searches the text whole: a host can have a thousand files of two thousand lines each.
+    """
     found = []
     at = text.find(beginning)
     while at >= 0:
@@ -144,5 +148,5 @@ def _line_starts(text: str, beginning: str) -> list[int]:
 
 
 def _end_of_line(text: str, start: int) -> int:
-    """Return where the line behind that of ``start`` begins."""
+    """Return the offset of the line after the one at ``start``."""
     return text.find("\n", start) + 1 or len(text)

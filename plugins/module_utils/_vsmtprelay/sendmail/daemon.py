@@ -2,12 +2,13 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The running sendmail daemon of a sendmail.cf: find it, tell whether it has read the file as it is, have it reread it.
+"""The running sendmail daemon of a sendmail.cf: find it, check whether it has read the present file, reload it.
 
-A daemon writes its process id and its command line into the file that the option PidFile names, after it has read its
-configuration. On SIGHUP it starts itself anew with the old command line, under another process id unless it runs in the
-foreground (-bD), and writes that file again (restart_daemon() and log_sendmail_pid() in sendmail's source). Sessions that are
-open go on. A daemon that does not come back is started as it was before, by its systemd unit or its command line.
+After reading its configuration, a daemon writes its process id and its command line into the file that the
+option PidFile names. On SIGHUP it executes itself again with the same command line, under a new process id
+unless it runs in the foreground (-bD), and rewrites that file (restart_daemon() and log_sendmail_pid() in
+sendmail's source). Open sessions continue. A daemon that does not come back is started as it was before, by
+its systemd unit or its command line.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Daemon:
     """The daemon that serves the sendmail.cf at ``path``, running or not."""
 
     def __init__(self, path: str) -> None:
-        """Find out where its PidFile is. Raises UnreadableError if there is no such configuration or it cannot be read."""
+        """Look up its PidFile. Raises UnreadableError if the configuration is missing or cannot be read."""
         content = text_file.read(path)
         if content is None:
             raise UnreadableError(f"{path}: no such file; check the path")
@@ -45,12 +46,12 @@ class Daemon:
         self._start: Sequence[str] = ()
 
     def process_id(self) -> int | None:
-        """Return the process id of the daemon, or None if none runs with this configuration.
+        """Return the process id of the daemon, or None if no daemon runs with this configuration.
 
-        Files that were copied can name the same PidFile; which of them the daemon serves says ``-C`` on its command line.
+        Copied files can name the same PidFile; ``-C`` on the command line decides which of them the daemon serves.
         """
         process_id, command = self._noted()
-        # A process id can be somebody else's by now.
+        # By now the process id can belong to another program.
         if process_id is None or "sendmail" not in os.path.basename(_program(process_id)):
             return None
         named = re.findall(r"\s-C\s*(\S+)", command)
@@ -58,16 +59,16 @@ class Daemon:
         return process_id if os.path.realpath(served) == os.path.realpath(self.path) else None
 
     def is_behind(self) -> bool:
-        """Tell whether the daemon runs and started before the file became what it is.
+        """Return whether the daemon runs and started before the file last changed.
 
-        The time at which the file got its name or content (ctime) cannot be set by hand, as that of its content can.
+        It compares ctime, the time of the last change of name or content, which cannot be set by hand as mtime can.
         """
         if self.process_id() is None:
             return False
         return 0 < self._written() <= os.stat(self.path).st_ctime_ns
 
     def tell(self) -> tuple[int, int] | None:
-        """Send SIGHUP; return what wait_until_back() wants to know, or None if no daemon runs. Raises UnwritableError."""
+        """Send SIGHUP; return the argument for wait_until_back(), or None if no daemon runs. Raises UnwritableError."""
         process_id, written = self.process_id(), self._written()
         if process_id is None:
             return None
@@ -85,7 +86,7 @@ class Daemon:
         return process_id, written
 
     def wait_until_back(self, told: tuple[int, int]) -> None:
-        """Return once the daemon has written its PidFile anew; ``told`` is what tell() returned.
+        """Wait until the daemon has rewritten its PidFile; ``told`` is the result of tell().
 
         Raises BusyError after RESTART_SECONDS.
         """
@@ -99,27 +100,27 @@ class Daemon:
             time.sleep(POLL_SECONDS)
 
     def start_again(self) -> None:
-        """Start the daemon that was told and did not come back, in the way in which it was started; return once it is back.
+        """Start the daemon that did not come back after SIGHUP, as it was started before, and wait until it is back.
 
         Raises BusyError after RESTART_SECONDS, UnwritableError or UnreadableError if it cannot be started.
         """
         process_id, written = self.process_id(), self._written()
         if not self._start:
-            raise UnwritableError(f"{self.pid_file}: not root's own, so root does not run the command in it")
+            raise UnwritableError(f"{self.pid_file}: does not belong to root, so root does not run the command in it")
         if process_id is not None and self._start[0] != SYSTEMCTL:
             os.kill(process_id, signal.SIGTERM)
         programs.start(self._start)
         self.wait_until_back((process_id or 0, written))
 
     def _noted(self) -> tuple[int | None, str]:
-        """Return the process id and the command line that the PidFile tells."""
+        """Return the process id and the command line in the PidFile."""
         lines = (text_file.read(self.pid_file) or b"").splitlines()
         if not lines or not lines[0].strip().isdigit():
             return None, ""
         return int(lines[0]), os.fsdecode(lines[1]) if len(lines) > 1 else ""
 
     def _written(self) -> int:
-        """Return when the PidFile was written, in nanoseconds since the epoch, or 0 if there is none."""
+        """Return the mtime of the PidFile, in nanoseconds since the epoch, or 0 if there is no file."""
         try:
             return os.stat(self.pid_file).st_mtime_ns
         except FileNotFoundError:
@@ -128,7 +129,7 @@ class Daemon:
 
 def _pid_file_in(content: bytes) -> str:
     """Return the last PidFile that the configuration names, or an empty string."""
-    # Backwards from the end, and only the lines in question: a host can have a thousand files of two thousand lines each.
+    # Backwards from the end, and only matching lines, since a host can have a thousand files of two thousand lines each.
     at = content.rfind(b"PidFile=")
     while at >= 0:
         found = re.compile(rb"O +PidFile=([^\s#]+)").match(content, content.rfind(b"\n", 0, at) + 1)
@@ -139,7 +140,7 @@ def _pid_file_in(content: bytes) -> str:
 
 
 def _program(process_id: int) -> str:
-    """Return the path of the program that the process runs, or an empty string if there is no such process."""
+    """Return the path of the executable of the process, or an empty string if there is no such process."""
     try:
         return os.readlink(f"/proc/{process_id}/exe")
     except OSError:
@@ -158,7 +159,7 @@ def _start_of(process_id: int, command: Sequence[str]) -> Sequence[str]:
 def _unit_of(process_id: int) -> str:
     """Return the systemd service of sendmail that the process belongs to (systemd.unit(5)), or an empty string."""
     control_groups = os.fsdecode(text_file.read(f"/proc/{process_id}/cgroup") or b"")
-    # Started by hand, it belongs to whatever its starter belongs to.
+    # A daemon started by hand is in the control group of its starter.
     units = re.findall(r"/([^/\n]*sendmail[^/\n]*[.]service)$", control_groups, re.MULTILINE)
     return units[0] if units else ""
 
@@ -168,11 +169,12 @@ def _nothing(_path: str) -> bool:
 
 
 def reload(daemons: Iterable[Daemon], restore: Callable[[str], bool] = _nothing) -> tuple[list[str], list[str]]:
-    """Have all ``daemons`` reread their configuration side by side, and wait for them.
+    """Reload all ``daemons`` in parallel, and wait for them.
 
-    Return the paths of the configurations that were reread, and a message for each daemon that could not be told or did
-    not come back. Those that do not run are left alone. ``restore`` is called with the configuration of each that did not come
-    back; it puts the old file there and returns whether there is one, and the daemon is started with it.
+    Returns the paths of the configurations that were reread, and a message for each daemon that could not be
+    signalled or did not come back. Daemons that do not run are left alone. ``restore`` is called with the
+    configuration of each daemon that did not come back: it restores the old file and returns whether there
+    was one, and the daemon is started with it.
     """
     told, done, failures = [], [], []
     for daemon in daemons:
@@ -193,7 +195,7 @@ def reload(daemons: Iterable[Daemon], restore: Callable[[str], bool] = _nothing)
 
 
 def _outcome(daemon: Daemon, restore: Callable[[str], bool]) -> str:
-    """Restore the old configuration of a daemon that did not come back, and tell what became of it."""
+    """Restore the old configuration of a daemon that did not come back, and return the outcome as text."""
     try:
         if not restore(daemon.path):
             return "start it by hand"

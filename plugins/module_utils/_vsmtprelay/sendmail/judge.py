@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""sendmail as the judge of a sendmail.cf: whether it reads it, and whom it then lets relay.
+"""sendmail as the judge of a sendmail.cf: whether it accepts the file, and which clients may then relay.
 
-Asked in address test mode (sendmail(8), -bt; Sendmail Operation Guide, 8.4), in which sendmail reads its configuration, says
-what it does not like, and answers what a ruleset makes of an address. Macros that an SMTP session has are set by hand.
+The judge runs sendmail in address test mode (sendmail(8), -bt; Sendmail Operation Guide, 8.4): sendmail reads
+its configuration, reports errors, and prints the result of a ruleset for an address. The macros of an SMTP
+session are set by hand.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..files import text_file
 from .cf_text import candidates, is_mc
 
 SECONDS = 60
-# Of networks that are set aside for documentation (RFC 5737), and as literals, so that nobody asks a name server.
+# From networks reserved for documentation (RFC 5737), and as literals, so that no name server is queried.
 STRANGER = "203.0.113.77"
 ELSEWHERE = "<somebody@[203.0.113.200]>"
 QUESTION = f"""\
@@ -32,7 +33,7 @@ QUESTION = f"""\
 check_rcpt {ELSEWHERE}
 """
 ANSWER = re.compile(r"^check_rcpt +returns: (.*)$", re.MULTILINE)
-# What m4 puts before a complaint: its name, the file and the line.
+# The prefix of an m4 message: its name, the file and the line.
 PLACE = re.compile(r"^[^ ]*:[0-9]+: *")
 REFUSED = re.compile(r"\$# ?(error|discard)\b")
 
@@ -44,16 +45,17 @@ if TYPE_CHECKING:
 
 
 class Judge:
-    """Asks the programs ``sendmail`` and, for the source of a configuration, ``m4``: paths, or None where there is none."""
+    """Runs the programs ``sendmail`` and, for the source of a configuration, ``m4``: paths, or None if not installed."""
 
     def __init__(self, sendmail: str | None, m4: str | None) -> None:
         self._sendmail = sendmail
         self._m4 = m4
 
     def check(self, path: str, text: str) -> bool:
-        """Have sendmail read ``text``, that of the file at ``path``; return whether a stranger may relay then.
+        """Have sendmail read ``text``, for the file at ``path``; return whether a stranger may relay then.
 
-        A stranger is a client elsewhere, with a recipient elsewhere. Raises MalformedError with what sendmail says against it.
+        A stranger is a client of another network with a recipient on another host. Raises MalformedError with
+        sendmail's errors.
         """
         if self._sendmail is None:
             raise MalformedError("there is no sendmail to check it; install sendmail")
@@ -74,11 +76,11 @@ class Judge:
         return not answers or not REFUSED.match(answers[-1])
 
     def _generated(self, path: str, source: bytes) -> bytes:
-        """Return the sendmail.cf that m4 makes of ``source``, as Debian's /etc/mail/Makefile calls it."""
+        """Return the sendmail.cf that m4 generates from ``source``, called as in Debian's /etc/mail/Makefile."""
         if self._m4 is None:
             raise MalformedError("there is no m4 to generate a sendmail.cf from it; install m4")
         status, output, complaints = _expand(self._m4, path, source)
-        # cf.m4 tells errors and warnings on the standard error output and goes on. Those of the old file are its owner's.
+        # cf.m4 prints errors and warnings on standard error and continues. Those of the old file are not the ruleset's fault.
         if status == 0 and complaints:
             known = _expand(self._m4, path, text_file.read(path) or b"")[2]
             complaints = [complaint for complaint in complaints if complaint not in known]
@@ -89,10 +91,10 @@ class Judge:
 
 
 def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
-    """Return ``text``, that of the file at ``path``, with ``ruleset`` where it does what it has to; ``text`` if it is there.
+    """Return ``text``, for the file at ``path``, with ``ruleset`` at the first place where it works; idempotent.
 
-    Strangers must be refused, and where the rules are not sendmail's own, those who are listed must not. Raises MalformedError
-    if sendmail does not read it, or there is no such place.
+    It works if a stranger is refused and, among rules that are not stock, a listed client is not. Raises
+    MalformedError if sendmail rejects the text, or the ruleset works at no place.
     """
     mc = is_mc(path)
     for candidate in candidates(text, mc):
@@ -105,13 +107,13 @@ def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
             continue
         return after
     raise MalformedError(
-        "found no place for the ruleset, the old file is in place: wherever it stands, strangers may relay or those who are "
-        "listed may not; have check_rcpt refuse with $#error whoever may not relay, in its last rule"
+        "found no place for the ruleset, the old file is in place: at every place, strangers may relay or listed clients may "
+        "not; make the last rule of check_rcpt refuse clients that may not relay, with $#error"
     )
 
 
 def _expand(m4: str, path: str, source: bytes) -> tuple[int, bytes, Sequence[str]]:
-    """Return status and output of m4 for ``source``, that of the file at ``path``, and complaints without their place."""
+    """Return status and output of m4 for ``source``, for the file at ``path``, and its messages without their place."""
     done = programs.run([m4, "-"], SECONDS, source, os.path.dirname(path))
     lines = done.errors.decode("utf-8", "replace").splitlines()
     return done.status, done.output, [PLACE.sub("", line) for line in lines if line.strip()]

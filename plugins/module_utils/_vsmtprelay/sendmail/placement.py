@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where in a sendmail.cf the ruleset belongs, by what its check_rcpt looks like.
+"""The places for the ruleset in a sendmail.cf, by the shape of its check_rcpt.
 
-sendmail itself refuses nobody: that is check_rcpt's work alone (srvrsmtp.c calls it, if it is there, for each RCPT). A file
-without one is an open relay, and so is one whose check_rcpt only knows a black list, as files of the 8.8 era may. Several
-places can be fitting; which of them does what it has to is for sendmail to tell.
+sendmail itself refuses no client: only check_rcpt does (srvrsmtp.c calls it, if it exists, for each RCPT). A
+file without one is an open relay, and so is one whose check_rcpt only has a black list, as files of the 8.8
+era may. Several places can fit; only sendmail can decide which of them works.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REFUSAL = re.compile(r"R[^\t]*\t+\$#\s*(error|discard)\b")
 
 
 class Place:
-    """A line of the file before which the ruleset can stand, as an index, and how it is reached there."""
+    """A place for the ruleset: the index of the line before which it stands, and the hook that reaches it."""
 
     __slots__ = ("hook", "line")
 
@@ -35,7 +35,7 @@ class Place:
 
 
 def places(text: str, mc: bool) -> list[Place]:
-    """Return the places that may do in ``text`` (of a sendmail.mc where ``mc`` is true), the most fitting first."""
+    """Return the possible places in ``text`` (a sendmail.mc if ``mc`` is true), the best one first."""
     lines = text.splitlines()
     end = len(lines)
     if mc:
@@ -54,5 +54,5 @@ def places(text: str, mc: bool) -> list[Place]:
         return [Place(end, OWN_OPEN)]
     if STOCK.ruleset in beginnings:
         return [Place(end, STOCK), Place(end, STOCK_OPEN)]
-    # Right before the rule that refuses everybody else, which usually is the last one; what stands above it still applies.
+    # Right before the rule that refuses all other clients, usually the last one; the rules above it still apply.
     return [*(Place(number, OWN) for number in reversed(refusals)), Place(beginnings["check_rcpt"] + 1, OWN_OPEN)]

@@ -2,18 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ruleset that lets a client relay which is listed in relayers.db: the lines of it.
+"""The lines of the ruleset that lets a client relay if relayers.db lists it.
 
-It hooks into a ruleset that is there. In a stock sendmail.cf that is Rcpt_ok, which check_rcpt calls first (proto.m4 of
-sendmail 8.15 to 8.18): it adds to its end, where only recipients arrive that are not local, so whatever becomes of the
-database, mail to local users never gets to see it. It returns RELAY, as an entry ``Connect:... RELAY`` in the access map would:
-Local_check_rcpt, the access map, black lists and all other checks still apply. Whatever else it meets leaves the decision to
-the rules that are there, which refuse with 550. So it can only ever say yes, and says it in one case alone: a plain number
-was found under the client's address, and it is more recent than the window allows.
+It hooks into an existing ruleset. In a stock sendmail.cf that is Rcpt_ok, which check_rcpt calls first
+(proto.m4 of sendmail 8.15 to 8.18). The hook appends to its end, which only recipients reach that are not
+local: whatever the state of the database, mail to local users never depends on it. It returns RELAY, as an
+entry ``Connect:... RELAY`` in the access map would: Local_check_rcpt, the access map, black lists and all
+other checks still apply. In every other case it leaves the decision to the existing rules, which refuse
+with 550. So the ruleset can only permit, and it permits in one case: the client's address has a plain number
+as its value, and that timestamp lies within the window.
 
-Where the rules that are there refuse nobody, the hook does: whoever is not listed, not of this host and not authenticated, for
-a recipient that sendmail would pass on to another host. It asks the rulesets 3 and 0 for that, as sendmail does when it
-delivers, so whatever way an address is written, it is judged by where it would go.
+If the existing rules refuse no client, the hook refuses: a client that is not listed, not of this host and
+not authenticated, for a recipient that sendmail would pass on to another host. It calls rulesets 3 and 0 to
+find out, as sendmail does when it delivers, so an address is judged by its destination, however it is written.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 from ..errors import MalformedError
 
 LONGEST_PATH = 200
-# Nothing that sendmail, m4 or a K line would read as more than a part of a file name.
+# No character that has a special meaning to sendmail, m4 or a K line.
 PATH_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@:~")
 
 COMMENT = """\
@@ -34,9 +35,9 @@ OPEN = """\
 # Everybody else is refused, but for this host, its networks in class R, and those who authenticated.
 """
 
-# -o: without the file nobody is listed; -t: a file that cannot be read opens nothing, and keeps no local mail away. The
-# map stands twice because a process that opens it in the very moment in which a new file takes the place of the old one
-# fails, and remembers that (db_map_open() in map.c compares the two); the second opens what is there then.
+# -o: without the file no client is listed. -t: an unreadable file permits nothing, and delays no local mail. The map is
+# declared twice: a process that opens it at the very moment of an atomic replace fails, and does not retry (db_map_open() in
+# map.c compares the two files); the second map then opens the new file.
 FIRST_MAP = """\
 Kvsmtprelay_first hash -o -t {relayers_db}
 """
@@ -46,8 +47,8 @@ Kvsmtprelay_again hash -o -t {{relayers_db}}
 Kvsmtprelay_number regex -n -aNUMBER ^0.|[^0-9]|^.{{{{13}}}}
 """
 
-# ${time} is no help: it is the time at which the session began, and after RSET or STARTTLS it is empty (settime() and
-# newenvelope() in envelope.c). date is run only for a client that is listed.
+# ${time} is useless here: it is the start of the session, and empty after RSET or STARTTLS (settime() and newenvelope() in
+# envelope.c). date runs only for a client that is listed.
 CLOCK = """\
 Kvsmtprelay_arith arith
 Kvsmtprelay_clock program -o -t /bin/date -u
@@ -65,7 +66,7 @@ R<$-> NUMBER	$@ RELAY
 R$*	$@ NO
 """
 
-# What stands before the window in seconds.
+# The text before the window in seconds.
 AGE = "$(vsmtprelay_arith - $@ $2 $@ "
 RECENT = f"""\
 R<$-> NUMBER	$: <$1> now $(vsmtprelay_clock +%s $: BAD $)
@@ -77,7 +78,7 @@ Rlimit TRUE	$@ RELAY
 R$*	$@ NO
 """
 
-# What stands in for the look-up where one wants to see what becomes of somebody who is listed.
+# Replaces the look-up to test what happens to a listed client.
 EVERYBODY = """\
 SVsmtprelay
 R$*	$@ RELAY
@@ -90,7 +91,7 @@ R$* $| RELAY	$@ {answer}
 R$* $| NO	$: $1
 """
 
-# As Relay_ok in proto.m4 knows who is of this host. No client address at all: a program of this host.
+# This host is recognized as in Relay_ok of proto.m4. Without a client address, the client is a program of this host.
 REFUSE = """\
 SVsmtprelay_refuse
 R$*	$: $1 $| $&{{client_addr}}
@@ -119,28 +120,28 @@ R$* $| OK	$: $1
 
 
 class Hook:
-    """How the ruleset is reached: from which ruleset of the file, and what it does there. ``note`` tells it in the file."""
+    """The existing ruleset that the lines extend, and what they do there. ``note`` is the part of the marker that names it."""
 
     __slots__ = ("answer", "note", "ruleset")
 
     def __init__(self, ruleset: str, answer: str, note: str) -> None:
-        """``answer`` is what it returns for a client that is listed; empty if it refuses those that are not."""
+        """``answer`` is the result for a listed client; empty if the hook refuses clients that are not listed."""
         self.ruleset = ruleset
         self.answer = answer
         self.note = note
 
     @property
     def refuses(self) -> bool:
-        """Whether it refuses whoever may not relay, instead of leaving that to the rules that are there."""
+        """Whether the hook refuses clients that may not relay, instead of leaving that to the existing rules."""
         return not self.answer
 
     @property
     def tried(self) -> bool:
-        """Whether it stands among rules that are not sendmail's own: whether it lets anybody relay has to be tried."""
+        """Whether it stands among rules that are not stock: a test has to show that a listed client may relay."""
         return self.ruleset == "check_rcpt"
 
     def text(self) -> str:
-        """Return its lines, with braces doubled as those of the other templates."""
+        """Return its lines, with braces doubled as in the other templates."""
         return (REFUSE if self.refuses else ACCEPT).replace("{ruleset}", self.ruleset).replace("{answer}", self.answer)
 
 
@@ -152,10 +153,10 @@ HOOKS = (STOCK_OPEN, OWN, OWN_OPEN, STOCK)
 
 
 class Ruleset:
-    """The ruleset for one sendmail.cf: which database it looks at, and for how long a login opens the relay."""
+    """The ruleset of one sendmail.cf: its database, and the window after a login in which the client may relay."""
 
     def __init__(self, relayers_db: str, window: int) -> None:
-        """``relayers_db`` is an absolute path; ``window`` is in minutes, and 0 means that being listed is enough.
+        """``relayers_db`` is an absolute path; ``window`` is in minutes, and with 0 every listed client may relay.
 
         Raises MalformedError for a path that a K line cannot hold, and for a negative window.
         """
@@ -173,7 +174,7 @@ class Ruleset:
     def text(self, hook: Hook = STOCK, everybody: bool = False) -> str:
         """Return the lines for sendmail.cf. TABs separate the sides of a rule (Sendmail Operation Guide, 5.1).
 
-        With ``everybody`` they hold everybody for listed: to be tried, never to be installed.
+        With ``everybody`` every client counts as listed: for a test, never to be installed.
         """
         look_up = CLOCK + LOOK_UP + RECENT if self.window else LOOK_UP + LISTED
         if everybody:
@@ -187,7 +188,7 @@ class Ruleset:
 
 
 def window_of(text: str) -> int | None:
-    """Return the window in minutes of the ruleset in ``text``: 0 if being listed is enough, None if there is no ruleset."""
+    """Return the window in minutes of the ruleset in ``text``: 0 if every listed client may relay, None without a ruleset."""
     if "SVsmtprelay\n" not in text.replace("\r\n", "\n"):
         return None
     _before, found, after = text.partition(AGE)
@@ -195,5 +196,5 @@ def window_of(text: str) -> int | None:
 
 
 def first_map(relayers_db: str) -> str:
-    """Return the line by which one can tell that a ruleset looks into the database at ``relayers_db``."""
+    """Return the line that shows that a ruleset looks into the database at ``relayers_db``."""
     return FIRST_MAP.format(relayers_db=relayers_db)

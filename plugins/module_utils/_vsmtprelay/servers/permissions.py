@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Permanent permissions, as the inventory declares them: which address may relay through which virtual servers."""
+"""Permanent permissions, declared in the inventory: which address may relay through which virtual servers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FIELDS = ("address", "owner", "reason", "virtual_servers")
 
 
 def permanent_keys(permissions: Iterable[Mapping[str, Any]], servers: VirtualServers) -> dict[str, list[str]]:
-    """Return the keys that may relay for good, in order, by the name of each of ``servers``.
+    """Return the keys that may relay permanently, sorted, by the name of each of ``servers``.
 
-    Each permission has an ``address``, and optionally the names of the ``virtual_servers`` that it is for, else it is for all;
-    ``owner`` and ``reason`` are for people. Raises MalformedError for whatever does not fit: one message that tells it all.
+    Each permission has an ``address``, and optionally the names of its ``virtual_servers``; without them it
+    covers all. ``owner`` and ``reason`` are for people. Raises one MalformedError that lists all faults.
     """
     keys, faults = read_permissions(permissions, servers)
     if faults:
@@ -34,7 +34,7 @@ def permanent_keys(permissions: Iterable[Mapping[str, Any]], servers: VirtualSer
 def read_permissions(
     permissions: Iterable[Mapping[str, Any]], servers: VirtualServers
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the keys by the name of each server, as permanent_keys() does, and a line for each that does not fit."""
+    """Return the keys by the name of each server, as permanent_keys() does, and one line for each fault."""
     keys: dict[str, set[str]] = {server.name: set() for server in servers.servers}
     faults = []
     for permission in permissions:

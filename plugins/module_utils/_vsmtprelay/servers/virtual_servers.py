@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The virtual servers of a host: what each is called, where its files are, and which one a login belongs to.
+"""The virtual servers of a host: their names, their files, and the logins that belong to them.
 
-The role writes them to one table, and the command and the recorder read it: a line for each server, its fields
-separated by TABs, the lists in it by commas. A table of this kind is read without importing a parser.
+The role writes them to a table; the command and the recorder read it. The table has one line for each
+server, with TABs between the fields and commas within a list, so it needs no parser to import (start-up: see
+__init__).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 TABLE = "/etc/vsmtprelay/virtual_servers"
 FIELDS = ("name", "root", "relayers_db", "sendmail_cf", "addresses", "domains")
 HEADER = "# The virtual servers of this host. Written by the role vsmtp.relay.pop_before_smtp; changes are lost.\n"
-# In the place of names: all virtual servers of a host. No server can be called that.
+# In place of names: all virtual servers of a host. No server can have this name.
 EVERY_SERVER = "*"
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -46,7 +47,7 @@ class VirtualServer:
         addresses: Sequence[str] = (),
         domains: Sequence[str] = (),
     ) -> None:
-        """Fill in the paths that are not given. Raises MalformedError, which names the server and the field."""
+        """Fill in the missing paths. Raises MalformedError, which names the server and the field."""
         check_name(name)
         self.name = name
         self.root = _path(name, "root", root)
@@ -65,7 +66,7 @@ class VirtualServer:
         return {field: list(value) if isinstance(value, tuple) else value for field, value in values.items()}
 
     def owner(self) -> str:
-        """Return the name of the user who owns the database and its directory, "root" if that is not one ordinary user."""
+        """Return the name of the user who owns both the database and its directory, else "root"."""
         directory = os.path.dirname(self.relayers_db)
         try:
             owners = {os.stat(path).st_uid for path in (directory, self.relayers_db) if os.path.exists(path)}
@@ -75,7 +76,7 @@ class VirtualServer:
 
     @property
     def takes_the_rest(self) -> bool:
-        """Whether logins belong to it that no address and no domain of another server claims."""
+        """Whether it takes the logins that no address and no domain of another server claims."""
         return not self.addresses and not self.domains
 
 
@@ -83,7 +84,7 @@ class VirtualServers:
     """All the virtual servers of a host."""
 
     def __init__(self, servers: Iterable[VirtualServer]) -> None:
-        """Raises MalformedError if two servers share a name, a database, an address or a domain."""
+        """Index ``servers``. Raises MalformedError if two of them share a name, a database, an address or a domain."""
         self.servers = tuple(servers)
         self._by_name = self._index("name", lambda server: (server.name,))
         self._index("database", lambda server: (server.relayers_db,))
@@ -96,7 +97,7 @@ class VirtualServers:
     def from_list(cls, items: Iterable[Mapping[str, Any]]) -> VirtualServers:
         """Return the servers of the role's variable: mappings with ``name`` and any other of FIELDS.
 
-        Raises MalformedError for missing names, unknown fields and values that do not fit: one message that tells them all.
+        Raises one MalformedError that lists all missing names, unknown fields and malformed values.
         """
         servers, faults = read_list(items)
         if faults:
@@ -122,9 +123,9 @@ class VirtualServers:
             ) from None
 
     def of_home(self, home: str) -> VirtualServer:
-        """Return the server whose root is the directory ``home``, else the host's only one, else its default.
+        """Return the server whose root is the directory ``home``, else the only one of the host, else its default.
 
-        Raises MalformedError if that leaves it open which one is meant.
+        Raises MalformedError if none of these exists.
         """
         home = os.path.realpath(home)
         for server in self.servers:
@@ -142,17 +143,17 @@ class VirtualServers:
     def of_login(self, local_address: str | None, domain: str) -> VirtualServer | None:
         """Return the server that a login belongs to, or None.
 
-        ``local_address`` is the key of the address that the client connected to, ``domain`` the part after the ``@`` of
-        the login name, or empty. The address decides before the domain, both before the default.
+        ``local_address`` is the key of the address that the client connected to, ``domain`` the part after the
+        ``@`` of the login name, or empty. The address takes precedence over the domain, both over the default.
         """
         if local_address in self._by_address:
             return self._by_address[local_address]
         return self._by_domain.get(domain.lower(), self.default)
 
     def chosen(self, names: Sequence[str]) -> list[VirtualServer]:
-        """Return those of the servers that ``names`` name, in the host's order; all of them where EVERY_SERVER is among them.
+        """Return the servers named by ``names``, in the order of the table; all of them if EVERY_SERVER is among the names.
 
-        A name that no server of this host has is passed over: another host may have it.
+        A name without a server on this host is ignored: another host may have it.
         """
         return [server for server in self.servers if EVERY_SERVER in names or server.name in names]
 
@@ -169,7 +170,7 @@ class VirtualServers:
 
 
 def read_list(items: Iterable[Mapping[str, Any]]) -> tuple[list[VirtualServer], list[str]]:
-    """Return the servers of the role's variable, each by itself, and a line for each item that does not fit."""
+    """Return the valid servers of the role's variable, and one line for each malformed item."""
     servers, faults = [], []
     for item in items:
         try:
@@ -180,7 +181,7 @@ def read_list(items: Iterable[Mapping[str, Any]]) -> tuple[list[VirtualServer], 
 
 
 def check_name(name: str) -> None:
-    """Raise MalformedError unless ``name`` can be that of a virtual server."""
+    """Raise MalformedError unless ``name`` is a valid name of a virtual server."""
     if not name or not NAME_CHARACTERS.issuperset(name) or name[0] in "._-":
         raise MalformedError(
             f"virtual server {name!r}: a name consists of a-z, 0-9, '.', '_' and '-' and begins with a letter or digit"
@@ -190,7 +191,7 @@ def check_name(name: str) -> None:
 def read_table(path: str) -> list[VirtualServer]:
     """Return the servers of the table at ``path``.
 
-    Raises UnreadableError if there is none, MalformedError if a line is not one of ours.
+    Raises UnreadableError if there is no table, MalformedError if a line is malformed.
     """
     try:
         with open(path, encoding="utf-8") as table:
@@ -224,7 +225,7 @@ def table_of(servers: Iterable[VirtualServer]) -> str:
 
 
 def departed(before: Iterable[VirtualServer], present: Iterable[VirtualServer]) -> list[VirtualServer]:
-    """Return those of ``before`` whose sendmail.cf is none of those of ``present``, one for each sendmail.cf."""
+    """Return the servers of ``before`` whose sendmail.cf no server of ``present`` has, one for each sendmail.cf."""
     kept = {server.sendmail_cf for server in present}
     return [server for path, server in {server.sendmail_cf: server for server in before}.items() if path not in kept]
 
@@ -241,7 +242,7 @@ def _path(name: str, field: str, text: str) -> str:
     if not text.startswith("/") or not text.isprintable():
         raise MalformedError(f"virtual server {name!r}: {field}: {text!r} is not an absolute path of printable characters")
     if ".." in text.split("/"):
-        raise MalformedError(f"virtual server {name!r}: {field}: {text!r} has '..' in it: write where it leads to")
+        raise MalformedError(f"virtual server {name!r}: {field}: {text!r} contains '..': write the path it leads to")
     # normpath() keeps two leading slashes, as POSIX allows.
     return os.path.normpath("/" + text.lstrip("/"))
 

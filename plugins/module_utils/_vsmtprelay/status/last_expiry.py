@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the expiry of all virtual servers of this host last ran, and whether it ran last night.
+"""The last expiry of all virtual servers of this host: when it ran, and whether it ran last night.
 
-``vsmtprelay --all expire`` notes it, and whoever asks for the state of the host reads it.
+``vsmtprelay --all expire`` records it; the status of the host reports it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ..files import text_file
 
 PATH = "/var/lib/vsmtprelay/expiry"
 CRONTAB = "/etc/cron.d/vsmtprelay"
-# A thousand databases are done in seconds; on a slow host, and behind locks, it takes longer.
+# A thousand databases take seconds; a slow host, or waiting for locks, takes longer.
 SECONDS_TO_RUN = 900
 
 
 def note(status: int, now: int, path: str = PATH) -> None:
-    """Note that the expiry ended with the exit status ``status`` at ``now`` (epoch seconds).
+    """Record that the expiry ended with the exit status ``status`` at ``now`` (epoch seconds).
 
-    The role creates the directory. Where it is not there, or belongs to somebody else, nothing is noted, and nothing is lost:
-    the databases are what counts.
+    The role creates the directory. If it is missing, or belongs to another user, nothing is recorded and nothing
+    fails: the databases matter more.
     """
     temporary = f"{path}.new"
     try:
@@ -37,7 +37,7 @@ def note(status: int, now: int, path: str = PATH) -> None:
 
 
 def last(path: str = PATH) -> tuple[int, int] | None:
-    """Return when it last ended, in epoch seconds, and its exit status; None if it never did."""
+    """Return when the expiry last ended, in epoch seconds, and its exit status; None if it never did."""
     try:
         words = (text_file.read(path) or b"").split()
     except RelayError:
@@ -46,9 +46,9 @@ def last(path: str = PATH) -> tuple[int, int] | None:
 
 
 def is_late(now: int, crontab: str = CRONTAB, path: str = PATH) -> bool:
-    """Tell whether it did not run when it last was to, as ``crontab`` says in the host's own time; ``now`` is epoch seconds.
+    """Return whether the expiry missed its last time in ``crontab``, which is local time; ``now`` is epoch seconds.
 
-    Before the crontab was written it had nothing to do. Without one there is no expiry to wait for.
+    A time before the crontab was written does not count. Without a crontab no expiry is due.
     """
     planned = _time_in(crontab)
     if planned is None:
@@ -59,7 +59,7 @@ def is_late(now: int, crontab: str = CRONTAB, path: str = PATH) -> bool:
 
 
 def _time_in(crontab: str) -> tuple[int, int] | None:
-    """Return the hour and the minute that the first line of a crontab names, or None if there is no such line."""
+    """Return the hour and the minute in the first line of a crontab, or None if there is no such line."""
     lines = (text_file.read(crontab) or b"").splitlines()
     entries = [line.split() for line in lines if line.strip() and not line.startswith(b"#")]
     if not entries or len(entries[0]) < 2 or not (entries[0][0] + entries[0][1]).isdigit():
@@ -68,7 +68,7 @@ def _time_in(crontab: str) -> tuple[int, int] | None:
 
 
 def _last_time(now: int, hour: int, minute: int) -> float:
-    """Return the epoch seconds of the last time, not after ``now``, at which clocks here showed ``hour`` and ``minute``."""
+    """Return the epoch seconds of the last moment, not after ``now``, at ``hour`` and ``minute`` of local time."""
     today = time.localtime(now)
     planned = [time.mktime((today.tm_year, today.tm_mon, today.tm_mday - days, hour, minute, 0, 0, 0, -1)) for days in (0, 1)]
     return planned[0] if planned[0] <= now else planned[1]

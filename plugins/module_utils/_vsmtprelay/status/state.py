@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a virtual server, in numbers and words: who is in its database, and whether its sendmail looks there."""
+"""The state of a virtual server: the entries of its database, and whether its sendmail looks there."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NO_DAEMON = "no daemon"
 
 
 def of_database(path: str, now: int, lock_seconds: float = relayers_db.LOCK_SECONDS) -> dict[str, Any]:
-    """Return of the database at ``path`` at the time ``now`` (epoch seconds):
+    """Return the state of the database at ``path`` at ``now`` (epoch seconds):
 
-    - ``entries``: how many there are; none if there is no such file;
-    - ``pinned``: how many of them are stamped in the future;
-    - ``oldest`` and ``newest``: epoch seconds of those that are not, or None;
-    - ``ages``: how many of these are not an hour old, not two, and so on up to a day, and at last how many are older.
+    - ``entries``: the number of entries, 0 if there is no such file;
+    - ``pinned``: the number of entries with a timestamp in the future;
+    - ``oldest`` and ``newest``: epoch seconds of the others, or None;
+    - ``ages``: the number of the others less than 1 hour old, less than 2, and so on up to a day; last, the older ones.
 
-    Raises RelayError as database.read() does.
+    Raises RelayError as relayers_db.read() does.
     """
     entries, pinned, ages = 0, 0, [0] * (HOURS + 1)
     oldest, newest = None, None
@@ -57,8 +57,8 @@ def of_database(path: str, now: int, lock_seconds: float = relayers_db.LOCK_SECO
 def of_ruleset(sendmail_cf: str, relayers_db: str) -> str:
     """Return whether the running sendmail daemon of ``sendmail_cf`` has the ruleset that looks into ``relayers_db``.
 
-    LIVE: it has; NOT_READ: the file has it, but changed after the daemon started; MISSING: the file has it not; NO_DAEMON: no
-    daemon runs with that file. Raises RelayError if the file is there and cannot be read.
+    LIVE: it has. NOT_READ: the file has it, but changed after the daemon started. MISSING: the file lacks it.
+    NO_DAEMON: no daemon runs with that file. Raises RelayError if the file exists and cannot be read.
     """
     content = text_file.read(sendmail_cf)
     if content is None or not has_ruleset_for(content.decode("utf-8", "surrogateescape"), os.path.normpath(relayers_db)):

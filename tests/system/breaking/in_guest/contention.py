@@ -50,7 +50,7 @@ def by_recorder(writer):
         done = []
         for start in range(0, each, 10):
             some = keys[start : start + 10]
-            written = await asyncio.gather(*(commit.record(key, 1000) for key in some))
+            written = await asyncio.gather(*(commit.add(key, 1000) for key in some))
             done += [key for key, future in zip(some, written) if future.done()]
         await commit.finish()
         return done

@@ -17,6 +17,7 @@ import time
 
 import common
 from vsmtprelay.command import main as command
+from vsmtprelay.command import usage
 
 LAST_TIMESTAMP = 253402300799
 DIGITS = re.compile("[0-9]{1,12}")
@@ -77,9 +78,9 @@ def refusal(words, before, answer):
     status, output, errors = answer
     if status not in (64, 65):
         yield f"exit {status}, not a refusal: {errors[-300:]!r}"
-    elif output or not (errors == command.USAGE or (errors.startswith("vsmtprelay: ") and errors.endswith("\n"))):
+    elif output or not (errors == usage.USAGE or (errors.startswith("vsmtprelay: ") and errors.endswith("\n"))):
         yield f"output {output!r}, errors {errors!r}"
-    elif errors != command.USAGE and len(errors.splitlines()) != 1:
+    elif errors != usage.USAGE and len(errors.splitlines()) != 1:
         yield f"not one line: {errors!r}"
     elif state() != before:
         yield "refused, and something written"

@@ -12,6 +12,7 @@ import common
 from vsmtprelay.database import edits
 from vsmtprelay.database import relayers_db as database
 from vsmtprelay.database.prepared import PreparedFile
+from vsmtprelay.database.published import Published
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--single", type=int, required=True)
@@ -19,6 +20,8 @@ parser.add_argument("--prepared", type=int, required=True)
 parser.add_argument("--bulk", type=int, required=True)
 parser.add_argument("--expire", type=int, required=True)
 sizes = parser.parse_args()
+# The files that this process put in place.
+PUBLISHED = Published()
 chance = random.Random(1)
 counts = {
     "kills": 0,
@@ -80,14 +83,14 @@ def check(before, after, acknowledged, reader):
 
 
 def write(edit):
-    database.change(common.DATABASE, edit)
+    database.change(common.DATABASE, edit, published=PUBLISHED)
 
 
 def write_to_prepared_file(edit):
     """As the recorder does. The process that this one was forked from wrote the database last."""
-    file = PreparedFile(common.DATABASE, set())
+    file = PreparedFile(common.DATABASE, set(), PUBLISHED)
     file.prepare()
-    if file.change(edit) is None:
+    if file.commit(edit) is None:
         raise SystemExit("the prepared file was not used")
 
 
@@ -115,7 +118,7 @@ def kill_one(edit, longest, reader, write=write):
     counts["hit while writing"] += os.WIFSIGNALED(status) and not acknowledged
     check(before, after, acknowledged, reader)
     # The next write takes away what the killed one left.
-    database.change(common.DATABASE, edits.put({"10.0.0.1": counts["kills"]}))
+    database.change(common.DATABASE, edits.put({"10.0.0.1": counts["kills"]}), published=PUBLISHED)
     counts["left over"] += len(common.leftovers())
     if reader.look_up("10.0.0.1") != str(counts["kills"]):
         counts["stale"] += 1

@@ -32,7 +32,7 @@ def login(*logins):
     async def record():
         group_commit.ANSWER_SECONDS = 60
         commit = group_commit.GroupCommit(common.DATABASE, print)
-        done = await asyncio.gather(*(commit.record(key, timestamp) for key, timestamp in logins))
+        done = await asyncio.gather(*(commit.add(key, timestamp) for key, timestamp in logins))
         await commit.finish()
         return sum(not written.done() for written in done)
 

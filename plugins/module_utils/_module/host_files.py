@@ -1,0 +1,168 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files and units of a host: written where they differ, put back where a unit does not come up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import zipfile
+
+from .._vsmtprelay import programs
+from .._vsmtprelay.errors import MalformedError, RelayError
+from .._vsmtprelay.files import text_file
+from .._vsmtprelay.recorder import key as recorder_key
+from .results import finish, for_each
+from .undoable_files import UndoableFiles
+from .units import ensure_units, files_below
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class Sent:
+    """What the controller sent along: contents by their digest."""
+
+    def __init__(self, path: str | None) -> None:
+        """``path`` is that of the archive, or None."""
+        self._path = path
+
+    def content(self, digest: str) -> bytes:
+        """Return the content with that digest. Raises MalformedError if it is not there, or is another one."""
+        try:
+            with zipfile.ZipFile(self._path or "") as archive:
+                content = archive.read(digest)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise MalformedError(f"{self._path}: the controller did not send {digest}: {error}") from None
+        if digest_of(content) != digest:
+            raise MalformedError(f"{self._path}: {digest} is not what the controller sent")
+        return content
+
+
+def digest_of(content: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def is_present(item: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+    """Return whether a file is to be there."""
+    return bool((item["state"] or parameters["state"]) == "present")
+
+
+def differs(item: Mapping[str, Any]) -> bool:
+    """Return whether a file whose digest is known has to be written. Raises RelayError."""
+    before = text_file.read(item["path"])
+    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
+    return before is None or digest_of(before) != item["digest"] or text_file.attributes_of(item["path"]) != attributes
+
+
+def install_file(files: UndoableFiles, item: Mapping[str, Any], sent: Sent) -> bool:
+    """Make sure of one file; return whether it had to change."""
+    if item["secret"]:
+        return ensure_secret(files, item["path"])
+    attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
+    if item["digest"] is not None:
+        if not differs(item):
+            return False
+        return files.check_mode or files.ensure(item["path"], sent.content(item["digest"]), attributes, shown=False)
+    if item["content"] is None:
+        raise MalformedError(f"{item['path']}: no content given")
+
+    def check(temporary: str) -> None:
+        command = [temporary if word == "%s" else word for word in item["validate"] or []]
+        if not command:
+            return
+        judged = programs.run(command, programs.SECONDS_TO_TELL)
+        if judged.status != 0:
+            raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {judged.complaint}")
+
+    return files.ensure(item["path"], item["content"].encode(), attributes, check)
+
+
+def ensure_secret(files: UndoableFiles, path: str) -> bool:
+    """Make sure that there is a secret at ``path``; return whether there was none."""
+    if os.path.exists(path):
+        return False
+    if not files.check_mode:
+        files.note_new(path)
+        recorder_key.create(path)
+    return True
+
+
+def surplus_files(directories: Iterable[str], named: Collection[str]) -> list[dict[str, Any]]:
+    """Return an item with the state absent for each file below ``directories`` whose path is not in ``named``."""
+    paths = [path for directory in directories for path in files_below(directory)]
+    return [{"path": path, "state": "absent", "digest": ""} for path in paths if path not in named]
+
+
+def remove_empty_directories(directories: Iterable[str], check_mode: bool) -> None:
+    """Remove the directories below ``directories`` that hold nothing but compiled Python."""
+    for directory in directories if not check_mode else ():
+        for top, _directories, _names in sorted(os.walk(directory), reverse=True):
+            if top != directory and os.path.basename(top) != "__pycache__" and not files_below(top):
+                shutil.rmtree(top, ignore_errors=True)
+
+
+def diff_of_sent(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return what Ansible shows of files of which it shows no more than that they change: their names."""
+    if not changes:
+        return []
+    before, after = (
+        "".join(f"{change['path']}\n" for change in changes if change["present"] == present) for present in (False, True)
+    )
+    return [{"before_header": "files that go", "after_header": "files that come or change", "before": before, "after": after}]
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the options of ``module`` ask for, and end it."""
+    parameters = module.params
+    files, sent = UndoableFiles(module.check_mode), Sent(parameters["bundle"])
+    actions: list[str] = []
+    if parameters["bundle"] is None and not module.check_mode:
+        here = for_each(
+            [item for item in parameters["files"] if item["digest"] and is_present(item, parameters)],
+            lambda item: item["digest"] if differs(item) else "",
+        ).results
+        wanted = sorted({digest for digest in here if digest})
+        if wanted:
+            module.exit_json(changed=False, changed_files=[], actions=[], wanted=wanted)
+
+    def work(item: Mapping[str, Any]) -> dict[str, Any]:
+        if is_present(item, parameters):
+            changed = install_file(files, item, sent)
+        else:
+            changed = files.ensure_none(item["path"], shown=item["digest"] is None)
+        return (
+            {"path": item["path"], "shown": item["digest"] is None, "present": is_present(item, parameters)} if changed else {}
+        )
+
+    surplus = surplus_files(parameters["exact_directories"], {item["path"] for item in parameters["files"]})
+    outcome = for_each([*parameters["files"], *surplus], work)
+    changes = [result for result in outcome.results if result]
+    changed_files = [change["path"] for change in changes]
+    remove_empty_directories(parameters["exact_directories"], module.check_mode)
+    for directory in parameters["remove_directories"]:
+        if os.path.isdir(directory):
+            changed_files.append(directory)
+            if not module.check_mode:
+                try:
+                    shutil.rmtree(directory)
+                except OSError as error:
+                    outcome.failures.append(f"{directory}: cannot be removed: {error}")
+    if not outcome.failures and parameters["units"]:
+        try:
+            units = ensure_units(files, parameters["units"], parameters["memory"])
+        except RelayError as error:
+            outcome.failures.append(str(error))
+        else:
+            actions = units.results
+            outcome.take(units)
+    outcome.diff = diff_of_sent([change for change in changes if not change["shown"]]) + files.diff
+    finish(module, bool(changed_files or actions), outcome, changed_files=changed_files, actions=actions)

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a mail host has, and every reason why the role cannot set it up."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+
+from .._vsmtprelay import programs
+from .._vsmtprelay.errors import RelayError
+from .._vsmtprelay.files import text_file
+from .._vsmtprelay.role import preflight
+from .._vsmtprelay.role.variables import PREFIX, last_run, this_run
+from .._vsmtprelay.servers.virtual_servers import read_list
+from .role_variables import typed
+from .rulesets import faults_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.role.variables import RunVariables
+
+
+def output_of(*command: str) -> str:
+    """Return the output of a command, whatever its exit status is."""
+    return programs.run(command, programs.SECONDS_TO_TELL).text
+
+
+def sendmail(module: AnsibleModule) -> dict[str, Any]:
+    """Return version and features as sendmail prints them at debug level 0.1; a broken sendmail.cf does not matter."""
+    path = module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"])
+    # Without a terminal it ends where its input does: at once.
+    output = output_of(path, "-d0.1", "-bt") if path else ""
+    version = re.search(r"^Version (\S+)", output, re.MULTILINE)
+    return {"version": version.group(1) if version else "", "hash_maps": bool(re.search(r"\bNEWDB\b", output))}
+
+
+def dovecot(module: AnsibleModule) -> dict[str, str]:
+    """Return the version and the policy server."""
+    path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
+    if not path:
+        return {"version": "", "auth_policy_server_url": ""}
+    version = output_of(path, "--version").split()
+    doveconf = module.get_bin_path("doveconf", required=True)
+    url = output_of(doveconf, "-h", "auth_policy_server_url").strip()
+    return {"version": version[0] if version else "", "auth_policy_server_url": url}
+
+
+def missing_packages(manager: str, packages: Sequence[str]) -> list[str]:
+    """Return those of ``packages`` that the package manager does not know as installed."""
+    if not packages:
+        return []
+    if manager == "dpkg":
+        lines = output_of("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages)
+        installed = {line.split()[0] for line in lines.splitlines() if line.endswith(" installed")}
+    else:
+        installed = set(output_of("rpm", "-q", "--qf", "%{NAME}\n", *packages).split("\n"))
+    return [package for package in packages if package not in installed]
+
+
+def pam(files: Sequence[str], helper: str | None) -> dict[str, list[str]]:
+    """Return which of ``files`` do not exist or have no line for the account phase, and which of all run ``helper``."""
+    present = [path for path in files if os.path.isfile(path)]
+    return {
+        "missing": [path for path in files if path not in present],
+        "without_account": [path for path in present if not has_account_line(path, set())],
+        "reporting": [path for path in sorted(glob.glob("/etc/pam.d/*")) if helper and runs(path, helper)],
+    }
+
+
+def runs(path: str, helper: str) -> bool:
+    """Return whether a line of the file at ``path`` names ``helper``."""
+    return helper.encode() in (text_file.read(path) or b"") if os.path.isfile(path) else False
+
+
+def has_account_line(path: str, seen: set[str]) -> bool:
+    """Return whether PAM finds a line for the account phase in the file ``path``; files in ``seen`` were read before."""
+    path = os.path.join("/etc/pam.d", path)
+    if path in seen or not os.path.isfile(path):
+        return False
+    seen.add(path)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.split() for line in file]
+    return any(
+        words[0].lower() in ("account", "-account")
+        or (words[0] == "@include" and len(words) > 1 and has_account_line(words[1], seen))
+        for words in lines
+        if words
+    )
+
+
+def files_at_fault(module: AnsibleModule, variables: Mapping[str, Any]) -> tuple[dict[str, str], int]:
+    """Return, by virtual server, why a sendmail.cf or .mc does not take the ruleset; and the number of servers."""
+    servers = read_list(variables["virtual_servers"])[0]
+    files = [{"path": server.sendmail_cf, "relayers_db": server.relayers_db, "state": "present"} for server in servers]
+    faults = faults_of(module, files, variables["sendmail_source"], max(variables["window"], 0))
+    return {server.name: faults[server.sendmail_cf] for server in servers if server.sendmail_cf in faults}, len(servers)
+
+
+def judged(module: AnsibleModule, this: RunVariables, host: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the module returns about the role's variables on this host."""
+    variables = this.variables
+    problems = preflight.faults_of_variables(variables)
+    problems += preflight.faults_of_list(variables, module.params["earlier"])
+    of_host = preflight.faults_of_host(variables, host, module.params["policy_servers"])
+    faults: list[str] = []
+    if variables["state"] == "present" and not of_host:
+        at_fault, count = files_at_fault(module, variables)
+        faults = [f"{PREFIX}virtual_servers: {name}: {fault}" for name, fault in at_fault.items()]
+        # One server whose files are at fault keeps none of the others waiting.
+        if problems or len(at_fault) == count:
+            problems, faults = problems + faults, []
+    return {"role": variables, "told": this.text(), "kept": this.kept, "problems": of_host + problems, "faults": faults}
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the options of ``module`` ask for, and end it."""
+    parameters = module.params
+    manager = "dpkg" if module.get_bin_path("dpkg-query") else "rpm"
+    packages, pam_files = parameters["packages"], parameters["pam_files"]
+    this: RunVariables | None = None
+    if manager == "rpm" and parameters["rpm_packages"] is not None:
+        packages = parameters["rpm_packages"]
+    try:
+        if parameters["role"] is not None:
+            before = last_run() if parameters["continues"] else None
+            this = this_run(
+                typed(parameters["role"], parameters["default_name"]), parameters["given"], parameters["default_name"], before
+            )
+            if this.variables["recorder"] == "pam" and this.variables["state"] == "present":
+                pam_files = pam_files + [f"/etc/pam.d/{service}" for service in this.variables["pam_services"]]
+        if this is None or this.variables["recorder"] != "none":
+            packages = packages + parameters["recorder_packages"]
+        host = {
+            "is_root": os.geteuid() == 0,
+            "sendmail": sendmail(module),
+            "dovecot": dovecot(module),
+            "package_manager": manager,
+            "missing_packages": missing_packages(manager, packages),
+            "files": [path for path in parameters["files"] if os.path.lexists(path)],
+            "pam": pam(pam_files, parameters["pam_helper"]),
+        }
+        about_role = {} if this is None else judged(module, this, host)
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **host, **about_role)

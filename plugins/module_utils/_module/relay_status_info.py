@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of the virtual servers of a host, of its recorder and of its last expiry."""
+
+from __future__ import annotations
+
+import time
+
+from .._vsmtprelay import programs
+from .._vsmtprelay.errors import RelayError
+from .._vsmtprelay.servers.virtual_servers import VirtualServers
+from .._vsmtprelay.status import last_expiry
+from .._vsmtprelay.status import state as status
+from .results import Outcome, finish
+
+UNITS = ("vsmtprelay-recorder.socket", "vsmtprelay-recorder.service")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.servers.virtual_servers import VirtualServer
+
+
+def recorder() -> str:
+    """Return whether the units of the recorder are active. Raises RelayError where systemd cannot be asked."""
+    command = ["systemctl", "show", "--property", "LoadState,ActiveState", "--", *UNITS]
+    lines = programs.run(command, programs.SECONDS_TO_TELL).text.splitlines()
+    if "LoadState=loaded" not in lines:
+        return "none"
+    return "up" if lines.count("ActiveState=active") == len(UNITS) else "down"
+
+
+def expiry(now: int) -> dict[str, Any]:
+    """Return when the nightly expiry last ended, and how."""
+    ended, exit_status = last_expiry.last() or (None, None)
+    return {"last": ended, "status": exit_status, "late": last_expiry.is_late(now)}
+
+
+def state_of(server: VirtualServer, now: int, lock_seconds: float) -> dict[str, Any]:
+    """Return the state of one virtual server."""
+    state: dict[str, Any] = {
+        "name": server.name,
+        "relayers_db": server.relayers_db,
+        "sendmail_cf": server.sendmail_cf,
+        "fault": "",
+    }
+    try:
+        state.update(ruleset=status.of_ruleset(server.sendmail_cf, server.relayers_db))
+        state.update(status.of_database(server.relayers_db, now, lock_seconds))
+    except RelayError as error:
+        state["fault"] = str(error)
+    return state
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the options of ``module`` ask for, and end it."""
+    parameters, now = module.params, int(time.time())
+    try:
+        servers = VirtualServers.from_table(parameters["table"]).servers
+        night, units = expiry(now), recorder()
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+    meant = [server for server in servers if not parameters["names"] or server.name in parameters["names"]]
+    states = [state_of(server, now, parameters["lock_timeout"]) for server in meant]
+    finish(module, False, Outcome(), recorder=units, expiry=night, virtual_servers=states)

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entries of databases as a play wants them."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .._vsmtprelay.database import edits, relayers_db, repair
+from .._vsmtprelay.entries.addresses import key_of
+from .._vsmtprelay.entries.timestamps import (
+    parse_day,
+    parse_minutes,
+    parse_timestamp,
+)
+from .._vsmtprelay.errors import MalformedError, RelayError
+from .._vsmtprelay.files import text_file
+from .._vsmtprelay.role import variables as role_variables
+from .._vsmtprelay.sendmail.cf_text import window_in
+from .databases import (
+    changes_of,
+    diff_of,
+    servers_meant,
+)
+from .results import finish, for_each
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.servers.virtual_servers import VirtualServer
+
+
+def timestamp_in(entry: Mapping[str, Any], last_day: str | None, window: int, now: int) -> int | None:
+    """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError.
+
+    ``last_day`` is that of an entry which names none, or None.
+    """
+    timestamp = entry.get("timestamp")
+    until = entry.get("until", None if timestamp is not None else last_day)
+    if until is None:
+        return None if timestamp is None else parse_timestamp(str(timestamp))
+    if timestamp is not None:
+        raise MalformedError(f"{entry['address']}: give either timestamp or until")
+    end = parse_day(str(until))
+    if end < now:
+        raise MalformedError(f"{entry['address']}: {until} is over")
+    # The ruleset lets it relay for so many minutes more.
+    return max(0, end - window * 60)
+
+
+def wanted_entries(path: str, relayers: Iterable[Any], last_day: str | None, window: int, now: int) -> dict[str, int | None]:
+    """Return key → epoch seconds or None. Raises MalformedError, which names the database and the entry."""
+    wanted: dict[str, int | None] = {}
+    for relayer in relayers:
+        try:
+            entry = relayer if isinstance(relayer, dict) else {"address": relayer}
+            if not isinstance(entry.get("address"), str) or set(entry) - {"address", "timestamp", "until"}:
+                raise MalformedError(f"{relayer!r} is neither an address nor a dictionary of address and timestamp or until")
+            key, timestamp = key_of(entry["address"]), timestamp_in(entry, last_day, window, now)
+            if wanted.setdefault(key, timestamp) != timestamp:
+                raise MalformedError(f"{entry['address']} is named twice with different timestamps")
+        except MalformedError as error:
+            raise MalformedError(f"{path}: {error}") from None
+    return wanted
+
+
+def permanent_keys(path: str, addresses: Iterable[str] | None) -> set[str] | None:
+    """Return the keys of ``addresses``, or None without a list. Raises MalformedError, which names the database."""
+    try:
+        return None if addresses is None else {key_of(address) for address in addresses}
+    except MalformedError as error:
+        raise MalformedError(f"{path}: permanent: {error}") from None
+
+
+def repaired(path: str, lock_timeout: float, check_mode: bool) -> dict[str, Any] | None:
+    """Repair the database if it is damaged; return what to report of it, or None."""
+    if not os.path.exists(path):
+        return None
+    done = repair.repair(path, lock_timeout, check_only=check_mode)
+    return None if done is None else {"damaged_file": done.copy, "entries": done.entries}
+
+
+def window_of(server: VirtualServer, variables: Mapping[str, Any]) -> int:
+    """Return the minutes for which an entry of ``server`` relays: as its sendmail.cf says, else as the role's ``variables`` do."""
+    window: int | None
+    try:
+        window = window_in((text_file.read(server.sendmail_cf) or b"").decode("utf-8", "surrogateescape"))
+    except RelayError:
+        window = None
+    if window is None:
+        window = variables.get("window", role_variables.DEFAULTS["window"])
+    # Where being listed is enough, the nightly expiry ends it.
+    return window or int(variables.get("expire", role_variables.DEFAULTS["expire"]))
+
+
+def declared_among(relayers: Iterable[Any], variables: Mapping[str, Any]) -> list[str]:
+    """Return those of ``relayers`` that are declared in the permissions of the role's ``variables``."""
+    keys = {key_of(permission["address"]) for permission in variables.get("permissions", [])}
+    return [relayer for relayer in relayers if isinstance(relayer, str) and key_of(relayer) in keys]
+
+
+def refresh_seconds(refresh: str) -> int | None:
+    """Return after how many seconds an entry is renewed, or None for never."""
+    if refresh in ("never", "always"):
+        return None if refresh == "never" else 0
+    return parse_minutes(refresh) * 60
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the options of ``module`` ask for, and end it."""
+    parameters = module.params
+    present = parameters["state"] == "present"
+    if parameters["purge"] and not present:
+        module.fail_json(msg="purge goes with state=present only")
+    databases, servers = parameters["databases"], servers_meant(module)
+    variables = role_variables.last_run().variables if servers is not None else {}
+    wanted_everywhere = {name: parameters[name] for name in ("relayers", "permanent")}
+    if servers is not None:
+        databases = [dict(wanted_everywhere, path=server.relayers_db, server=server) for server in servers]
+    elif databases is None:
+        databases = [dict(wanted_everywhere, path=parameters["path"])]
+    elif parameters["relayers"] or parameters["permanent"]:
+        module.fail_json(msg="give either relayers or permanent, with path, or databases")
+    if not present and any(item["permanent"] for item in databases):
+        module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to take it away")
+    now = int(time.time())
+    diff: list[dict[str, str]] = []
+
+    def work(item: dict[str, Any]) -> dict[str, Any]:
+        path, server, window = item["path"], item.get("server"), parameters["window"]
+        result: dict[str, Any] = {"path": path}
+        if server is not None:
+            window = window_of(server, variables) if window is None else window
+            result.update(virtual_server=server.name, window=window)
+        elif window is None:
+            window = role_variables.DEFAULTS["window"]
+        wanted = wanted_entries(path, item["relayers"], parameters["last_day"], window, now)
+        if present:
+            permanent = permanent_keys(path, item["permanent"])
+            edit = edits.ensure(wanted, now, refresh_after, parameters["purge"], permanent)
+        else:
+            edit = edits.delete(list(wanted))
+        if parameters["repair"]:
+            result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
+            if module.check_mode and result["repaired"]:
+                return result  # what would be added to it cannot be told from the damaged file
+        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
+        diff.append(diff_of(path, changes))
+        return dict(result, **changes_of(changes))
+
+    try:
+        refresh_after = refresh_seconds(parameters["refresh"])
+    except RelayError as error:
+        module.fail_json(msg=f"refresh: {error}")
+    done = for_each(databases, work)
+    done.diff += diff
+    more = {}
+    if servers is not None and not present and not done.failures:
+        more["declared"] = declared_among(parameters["relayers"], variables)
+    changed = any(
+        result.get(name) for result in done.results for name in ("created", "added", "updated", "removed", "repaired")
+    )
+    finish(module, changed, done, databases=done.results, **more)

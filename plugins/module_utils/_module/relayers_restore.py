@@ -1,0 +1,44 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entries of databases, put back from a backup."""
+
+from __future__ import annotations
+
+from .._vsmtprelay.database import edits, relayers_db
+from .._vsmtprelay.entries.makemap_text import parse_makemap
+from .._vsmtprelay.errors import MalformedError
+from .databases import (
+    changes_of,
+    diff_of,
+)
+from .results import finish, for_each
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the options of ``module`` ask for, and end it."""
+    parameters = module.params
+    diff: list[dict[str, str]] = []
+
+    def work(item: dict[str, Any]) -> dict[str, Any]:
+        path = item["path"]
+        try:
+            entries = parse_makemap(item["text"])
+        except MalformedError as error:
+            raise MalformedError(f"{path}: the text to restore: {error}") from None
+        edit = edits.restore(entries, parameters["exactly"])
+        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode)
+        diff.append(diff_of(path, changes))
+        return dict(path=path, **changes_of(changes))
+
+    restored = for_each(parameters["databases"], work)
+    restored.diff += diff
+    changed = any(value for result in restored.results for name, value in result.items() if name != "path")
+    finish(module, changed, restored, databases=restored.results)

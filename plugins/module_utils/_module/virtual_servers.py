@@ -1,0 +1,161 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The virtual servers of a host, from what they were to what the list says."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .._vsmtprelay.database import edits, relayers_db
+from .._vsmtprelay.errors import MissingBindingError, RelayError
+from .._vsmtprelay.files import text_file
+from .._vsmtprelay.servers.permissions import permanent_keys
+from .._vsmtprelay.servers.virtual_servers import (
+    VirtualServers,
+    departed,
+    read_table,
+    table_of,
+)
+from .databases import (
+    diff_of,
+)
+from .files import ensure_file, ensure_no_file
+from .results import Outcome, finish, for_each
+from .rulesets import edit_files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.database.edits import Edit
+    from .._vsmtprelay.servers.virtual_servers import VirtualServer
+
+
+class Host:
+    """The virtual servers of this host, brought from what they were to what the list says, step by step."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Read what the host has and what it is to have. Raises RelayError if anything in the list is wrong."""
+        self._module = module
+        self._parameters = parameters = module.params
+        # Failures and differences of all steps.
+        self.outcome = Outcome()
+        self.table_changed = False
+        self.databases: list[str] = []
+        self.files: list[str] = []
+        self.reloaded: list[str] = []
+        listed = VirtualServers.from_list(parameters["virtual_servers"])
+        self._permanent = permanent_keys(parameters["permissions"], listed)
+        self._present = parameters["state"] == "present"
+        self.servers = listed if self._present else VirtualServers([])
+        self._before = [*self._known("memory"), *self._known("table")]
+        self.departing = departed([*self._before, *(() if self._present else listed.servers)], self.servers.servers)
+
+    def write_tables(self) -> None:
+        """Write the table of virtual servers. Raises RelayError if that fails; then nothing else may be done."""
+        # In this order: as soon as the table no longer has the departing ones, the memory has.
+        self._remember(departed(self._before, self.servers.servers))
+        self.table_changed = self._write("table", self.servers.servers, self._present, self.outcome.diff)
+
+    def create_databases(self) -> None:
+        """Make sure of each database, and of the permanent entries in it."""
+        now = int(time.time())
+
+        def work(server: VirtualServer) -> None:
+            edit = edits.ensure({}, now, permanent=self._permanent[server.name])
+            try:
+                self._edit_database(server.relayers_db, edit)
+            except MissingBindingError:
+                # In check mode the package that a real run installs first is missing: no database can be read.
+                if not self._module.check_mode:
+                    raise
+
+        self.outcome.take(for_each(self.servers.servers, work))
+
+    def edit_rulesets(self) -> None:
+        """Put the ruleset into the files of the servers, take it out of departing ones, and have sendmail reread them."""
+        items = [
+            {"path": server.sendmail_cf, "relayers_db": server.relayers_db, "state": "present"}
+            for server in self.servers.servers
+        ]
+        items += [{"path": server.sendmail_cf, "relayers_db": "", "state": "absent"} for server in self.departing]
+        edited = edit_files(self._module, items, **self._parameters["ruleset"], reload=True)
+        self.files = [result["path"] for result in edited.results if result["changed"]]
+        self.reloaded = edited.reloaded
+        self.outcome.take(edited)
+        done = {result["path"] for result in edited.results}
+        if self._parameters["remove_databases"]:
+            self._remove_databases(done)
+        self.departing = [server for server in self.departing if server.sendmail_cf not in done]
+        self._remember(self.departing)
+
+    def _remove_databases(self, done: set[str]) -> None:
+        """Remove the databases of departing servers whose sendmail.cf is among ``done``, unless another server has them."""
+        kept = {server.relayers_db for server in self.servers.servers}
+        gone = {server.relayers_db for server in self.departing if server.sendmail_cf in done} - kept
+
+        def work(path: str) -> None:
+            if os.path.lexists(path):
+                self.databases.append(path)
+                if not self._module.check_mode:
+                    text_file.remove(path)
+
+        self.outcome.take(for_each(sorted(gone), work))
+
+    def _edit_database(self, path: str, edit: Edit) -> None:
+        changes = relayers_db.change(path, edit, self._parameters["lock_timeout"], check_only=self._module.check_mode)
+        if changes:
+            self.databases.append(path)
+            self.outcome.diff.append(diff_of(path, changes))
+
+    def _known(self, name: str) -> list[VirtualServer]:
+        """Return the servers of the table or the memory; none without a file, or with a foreign one, which is then replaced."""
+        try:
+            return read_table(self._parameters[name])
+        except RelayError:
+            return []
+
+    def _remember(self, departing: list[VirtualServer]) -> None:
+        """Write the departing servers to the memory. That does not count as a change of the host."""
+        self._write("memory", departing, bool(departing), [])
+
+    def _write(self, name: str, servers: Iterable[VirtualServer], wanted: bool, diff: list[dict[str, str]]) -> bool:
+        """Make sure of the table or the memory, or that there is none; return whether that had to change."""
+        path, check_mode = self._parameters[name], self._module.check_mode
+        if wanted:
+            attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
+            return ensure_file(path, table_of(servers).encode(), attributes, check_mode, diff)
+        return ensure_no_file(path, check_mode, diff)
+
+
+def run(module: AnsibleModule) -> None:
+    """Do what the options of ``module`` ask for, and end it."""
+    try:
+        host = Host(module)
+        host.write_tables()
+    except RelayError as error:
+        module.fail_json(msg=str(error))
+    if module.params["databases"]:
+        host.create_databases()
+    if module.params["ruleset"]:
+        host.edit_rulesets()
+    described = [{**server.as_dict(), "owner": server.owner()} for server in host.servers.servers]
+    finish(
+        module,
+        host.table_changed or bool(host.databases or host.files or host.reloaded),
+        host.outcome,
+        virtual_servers=described,
+        table_changed=host.table_changed,
+        databases=host.databases,
+        files=host.files,
+        reloaded=host.reloaded,
+        # Templates are slow with a thousand servers: what they ask for is worked out here, once.
+        directories=sorted({os.path.dirname(server.relayers_db) for server in host.servers.servers}),
+        owners=sorted({server["owner"] for server in described}),
+        departing=[server.as_dict() for server in host.departing],
+    )

@@ -1,0 +1,148 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands of ``vsmtprelay``: each parses its arguments first and returns what then works on one database."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ..database import edits, relayers_db
+from ..entries.addresses import key_of
+from ..entries.makemap_text import dump_lines
+from ..entries.timestamps import expiry_cutoff, parse_minutes, parse_timestamp
+from ..errors import UnreadableError, UsageError
+from .output import complain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXIT_NOT_LISTED = 1
+
+
+def parse_command(words: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    """Return the work that the command asks for, to be done on a path; all its arguments are looked at before."""
+    name, arguments = words[0], words[1:]
+    fewest, most, parse = COMMANDS.get(name, (0, 0, None))
+    if parse is None:
+        raise UsageError(f"unknown command {name!r}; vsmtprelay --help shows the commands")
+    if len(arguments) < fewest:
+        raise UsageError(f"{name} needs an address; vsmtprelay {name} --help shows how")
+    if most is not None and len(arguments) > most:
+        raise UsageError(f"{name} takes no argument {arguments[most]!r}; vsmtprelay {name} --help shows how")
+    return parse(arguments, lock_seconds)
+
+
+def _add(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    key = key_of(arguments[0])
+    timestamp = parse_timestamp(arguments[1]) if len(arguments) > 1 else int(time.time())
+
+    def work(path: str) -> int:
+        relayers_db.change(path, edits.put({key: timestamp}), lock_seconds)
+        return 0
+
+    return work
+
+
+def _delete(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    keys = [key_of(argument) for argument in arguments]
+
+    def work(path: str) -> int:
+        changes = relayers_db.change(_existing(path), edits.delete(keys), lock_seconds, create=False)
+        missing = [key for key in keys if key.encode() not in changes.removed]
+        for key in missing:
+            sys.stderr.write(f"vsmtprelay: {key} is not listed in {path}\n")
+        return EXIT_NOT_LISTED if missing else 0
+
+    return work
+
+
+def _expire(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    minutes = parse_minutes(arguments[0]) if arguments else 0
+
+    def work(path: str) -> int:
+        edit = edits.expire(minutes, int(time.time()), name_them=False)
+        relayers_db.change(_existing(path), edit, lock_seconds, create=False)
+        return 0
+
+    return work
+
+
+def _list(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    minutes = parse_minutes(arguments[0]) if arguments else 0
+
+    def work(path: str) -> int:
+        return _print(path, lock_seconds, expiry_cutoff(int(time.time()), minutes))
+
+    return work
+
+
+def _dump(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    def work(path: str) -> int:
+        return _print(path, lock_seconds, None)
+
+    return work
+
+
+def _verify(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    from ..database.repair import verify
+
+    def work(path: str) -> int:
+        sys.stdout.write(f"{path}: sound, {verify(path, lock_seconds)} entries\n")
+        return 0
+
+    return work
+
+
+def _repair(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    from ..database.repair import repair
+
+    def work(path: str) -> int:
+        done = repair(path, lock_seconds)
+        if done is None:
+            sys.stdout.write(f"{path}: sound, nothing to repair\n")
+        else:
+            sys.stdout.write(f"{path}: repaired, {done.entries} entries recovered; the damaged file is {done.copy}\n")
+        return 0
+
+    return work
+
+
+def _import(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
+    from .import_command import work_of
+
+    return work_of(arguments, lock_seconds, complain)
+
+
+def _print(path: str, lock_seconds: float, limit: int | None) -> int:
+    """Print the entries stamped at ``limit`` (epoch seconds) or before, or all of them where it is None."""
+    with relayers_db.read(_existing(path), lock_seconds) as snapshot:
+        sys.stdout.buffer.writelines(dump_lines(snapshot.pages(), limit))
+    return 0
+
+
+def _existing(path: str) -> str:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        raise UnreadableError(f"{path}: no such database; vsmtprelay add, makemap or the role creates it") from None
+    except OSError:
+        pass  # told better by whoever opens it
+    return path
+
+
+# The fewest and the most arguments of each command, None for any number, and what parses them.
+COMMANDS = {
+    "add": (1, 2, _add),
+    "delete": (1, None, _delete),
+    "expire": (0, 1, _expire),
+    "list": (0, 1, _list),
+    "dump": (0, 0, _dump),
+    "import": (0, None, _import),
+    "verify": (0, 0, _verify),
+    "repair": (0, 0, _repair),
+}

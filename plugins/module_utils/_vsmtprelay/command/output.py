@@ -1,0 +1,37 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The standard output and error output of the command, also where the caller closed them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import RelayError
+
+
+def replace_closed_streams() -> None:
+    """Put something where the caller closed the standard output or error output, for which Python has None.
+
+    What is written to a closed output fails, as it would elsewhere; a complaint that nobody can hear is dropped.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 (for the rest of the process)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def drop_output() -> None:
+    """Keep Python from flushing at exit, and failing at, what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(error: RelayError) -> int:
+    """Write one line to the standard error output; return the exit status of ``error``."""
+    line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(error))
+    sys.stderr.write(f"vsmtprelay: {line}\n")
+    return error.exit_status

@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What ``vsmtprelay --help`` and the help of each command print."""
+
+from __future__ import annotations
+
+from .. import __version__
+from ..database.relayers_db import LOCK_SECONDS
+from ..servers.virtual_servers import TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE = f"""\
+vsmtprelay {__version__} usage (optional items in []):
+    % vsmtprelay command [arg] [...]
+where "command [arg] [...]" can be one of the following:
+
+    "add ip [ticks]"   insert address with current timestamp (or ticks)
+    "delete ip [...]"  remove specified address(es)
+    "expire [n]"       expire all old (or older than n minutes) entries
+    "list [n]"         list all old (or older than n minutes) entries
+    "dump"             list every entry, including the future timestamped
+
+IP addresses are expressed as ASCII "dotted quads", e.g. "10.11.12.13".
+All timestamps are stored as ASCII strings representing a count of seconds
+elapsed since 0 hours, 0 minutes, 0 seconds, January 1, 1970, Coordinated
+Universal Time (the common UNIX epoch).
+"""
+
+MORE = f"""
+More commands:
+    "import [file ...]"  add the entries of other programs' files: pop-before-smtp,
+                         DRAC, text for makemap; without a file the standard input
+    "verify"             check every page of the database
+    "repair"             save what can be read of a damaged database; keep a copy
+
+Options of import, before the files:
+    --expires-after MINS  the times in the files are those at which an entry
+                          expires, so long after the login (DRAC: 30, or its -e)
+    --value WORD          entries with this value may relay (known: ok, RELAY)
+    --skip-malformed      name what cannot be imported, and import the rest
+
+Options, before the command:
+    --database PATH       work on this file
+    --server NAME         work on the database of this virtual server
+    --all                 work on the databases of all virtual servers
+    --lock-timeout SECS   wait so long for others who write (default {LOCK_SECONDS:g})
+    --help, --version     after a command, --help tells of that command alone
+
+Without --database, --server or --all: the virtual server whose root is your
+home directory, else the host's only or default one, as {TABLE}
+says. IPv6 addresses may be written in any way, e.g. "2001:db8::5".
+"""
+
+HELP_OPTIONS = ("-h", "--help")
+TEXTS = {**dict.fromkeys(HELP_OPTIONS, USAGE + MORE), "--version": f"vsmtprelay {__version__}\n"}
+
+# The arguments of each command, and what it does; import_command has the help of import.
+HELP = {
+    "add": (
+        "ip [ticks]",
+        """\
+Stores the address with the current time, or with ticks, a time in epoch
+seconds. An address that is there already gets the new time. A time in the
+future is a permission that stays until then.
+""",
+    ),
+    "delete": (
+        "ip [...]",
+        """\
+Removes the addresses. Those that are not listed are named on the standard error
+output, and the exit status is then 1; the others are removed.
+""",
+    ),
+    "expire": (
+        "[n]",
+        """\
+Removes every entry that is at least n minutes old, or without n every entry
+that is not in the future.
+""",
+    ),
+    "list": (
+        "[n]",
+        """\
+Prints every entry that is at least n minutes old, or without n every entry
+that is not in the future. makemap reads what it prints.
+""",
+    ),
+    "dump": (
+        "",
+        """\
+Prints every entry, those in the future too. makemap reads what it prints.
+""",
+    ),
+    "verify": (
+        "",
+        """\
+Looks at every page of the database, and prints how many entries a sound one
+has.
+""",
+    ),
+    "repair": (
+        "",
+        """\
+Puts a sound database in the place of a damaged one, with all of it that can be
+trusted. The damaged file is kept beside it. A sound one is left alone.
+""",
+    ),
+}
+
+
+def help_of_command(words: Sequence[str]) -> str:
+    """Return the help of the command if its arguments ask for that, else an empty text."""
+    name, arguments = words[0], words[1:]
+    if "--" in arguments:
+        arguments = arguments[: arguments.index("--")]
+    if name not in (*HELP, "import") or not any(option in arguments for option in HELP_OPTIONS):
+        return ""
+    if name == "import":
+        from . import import_command
+
+        return import_command.HELP if import_command.asks_for_help(arguments, HELP_OPTIONS) else ""
+    usage, text = HELP[name]
+    return f"usage: vsmtprelay [option ...] {name} {usage}".rstrip() + f"\n\n{text}\nvsmtprelay --help shows the options.\n"

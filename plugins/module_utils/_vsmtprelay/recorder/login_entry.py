@@ -1,0 +1,20 @@
+# Copyright (c) 2026 The vsmtp.relay authors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a login becomes on its way to the disk: spool, writers and group commit hand it on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class LoginEntry(NamedTuple):
+    """An entry for the database at the path ``relayers_db``.
+
+    ``key`` is the client's address as key_of() writes it, ``timestamp`` epoch seconds.
+    """
+
+    relayers_db: str
+    key: str
+    timestamp: int
