@@ -32,8 +32,8 @@ METHOD = """\
 - The hosts are Debian 12, 13 and 11 guests in turn, on the same {cores} cores as the controller.
   SSH uses pipelining and ControlPersist. `--forks` is the number of hosts.
 - All guests work at the same time and compete with the controller for its cores. Real hosts have
-  cores of their own, so the wall-clock time grows faster here. The controller's own processor time
-  is listed apart.
+  their own cores, so the wall-clock time grows faster here. The controller's own processor time is
+  listed apart.
 - Each size starts with new hosts. Their packages are installed, so apt is not measured. Each host
   has one virtual server and the role's defaults.
 - "Nothing to do" counts only if Ansible reports no changed host. First run, permit and revoke count

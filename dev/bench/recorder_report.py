@@ -41,9 +41,8 @@ METHOD = """\
   for each login. The time runs from `PASS` to `+OK`. Single logins alternate between both servers;
   parallel logins run in rounds of {rounds} for each client. The number of clients doubles until the
   rate grows by less than 5%. After each row, all logins are in the database.
-- "Others" is the processor time that other programs took just before and after, while nobody logged
-  in. Above a few percent, the figures measure the wait for a core or the disk more than the
-  recorder.
+- "Others" is the processor time that other programs took just before and after, without logins.
+  Above a few percent, the figures measure the wait for a core or the disk more than the recorder.
 - "Delayed" logins were let in before they were written, because the recorder was late.
 - The immediate answer comes from a stand-in of 40 lines. The two flushes happen in a directory
   beside the database, after 20 ms without a write, as between two logins. The disk takes longer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two mail hosts of the front page's inventory, and the machine that Ansible runs on, with nothing but that inventory."""
+"""The two mail hosts of the front page's inventory, and the controller, which has only that inventory."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DOMAIN = "example.org"
 HOSTS = {"mail1": "192.0.2.11", "mail2": "192.0.2.10"}
 # What Courier's packages bring on Debian.
 PAM_FILES = dict.fromkeys(("pop3", "imap"), "@include common-auth\n@include common-account\n@include common-session\n")
-# Trees that examples take for granted, each with a sendmail.cf of its own.
+# Trees that examples assume, each with its own sendmail.cf.
 ROOTS = ("/srv/example.org", "/srv/example.net")
-# Takes everybody off, those who are listed for good as well. An address that one of the databases has not is no fault.
+# Removes all entries, permanent ones too. An address that one of the databases lacks is no error.
 FORGET = "vsmtprelay --all dump | sed '/^#/d; s/ .*//' | xargs --no-run-if-empty vsmtprelay --all delete 2> /dev/null || true"
 SECONDS = 300
 
@@ -34,7 +34,7 @@ class Failed(AssertionError):
 
 
 class Bed:
-    """What the pages are run on. ``directory`` is where the person at the machine with Ansible works."""
+    """The hosts that run the pages. ``directory`` is the working directory on the controller."""
 
     def __init__(self, lab: Lab, directory: Path) -> None:
         self._lab = lab
@@ -51,7 +51,7 @@ class Bed:
     # Setting up
 
     def boot(self) -> None:
-        """Boot the hosts, prepare what the pages take for granted, and write the inventory of the front page."""
+        """Boot the hosts, prepare what the pages assume, and write the inventory of the front page."""
         self._lab.boot(self.guests.values())
         for guest in self.guests.values():
             lift_throttles(guest)
@@ -66,7 +66,7 @@ class Bed:
         self.write("inventory", inventory.text)
 
     def set_up(self, page: str = FRONT_DOOR) -> None:
-        """Do what the front page says first, which sets the hosts up; begin a page with one login and nobody else listed."""
+        """Run the set-up of the front page; begin a page with one login as the only entry."""
         for block in self._front_door:
             if block.language == "console" and "vsmtp.relay.site" in block.text:
                 self.run_console(block)
@@ -75,7 +75,7 @@ class Bed:
             for name, guest in self.guests.items():
                 guest.run(["sh", "-c", FORGET])
                 if not self.log_in(name):
-                    raise Failed(f"{page}: nobody can log in at {name}")
+                    raise Failed(f"{page}: a login at {name} fails")
 
     def make_roots(self, host: str, roots: tuple[str, ...] | list[str]) -> None:
         """Make the trees of virtual servers on a host, each with the host's sendmail.cf unless it has one."""
@@ -86,7 +86,7 @@ class Bed:
     # Doing what a page says
 
     def run_console(self, block: Block) -> None:
-        """Run the commands of a block, once however often it is asked for. Raises Failed."""
+        """Run the commands of a block, only once in all calls. Raises Failed."""
         if block in self._done:
             return
         for command in commands(block.text):
@@ -105,7 +105,7 @@ class Bed:
             raise Failed(f"{block}: {command.text!r} printed something else:\n{output}")
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run what a page has people type on the machine that Ansible runs on."""
+        """Run a command that a page shows for the controller."""
         script = substituted(command, tarball=tarball(), checkout=CHECKOUT)
         return self._lab.controller.run(
             ["sh", "-c", script], cwd=self.directory, env=self._environment(), check=False, timeout=SECONDS
@@ -119,11 +119,11 @@ class Bed:
         }
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file into the directory of the person who uses Ansible."""
+        """Write a file into the working directory on the controller."""
         (self.directory / name).write_text(text, encoding="utf-8")
         return self.directory / name
 
     def log_in(self, host: str) -> bool:
-        """Log in by POP at a host, from a client's address; return whether it let the client in."""
+        """Log in by POP at a host, from a client's address; return whether that succeeded."""
         client = self._lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")
         return log_in(client, HOSTS[host])

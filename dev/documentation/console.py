@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blocks in the language ``console``: commands behind their prompts, and what they print.
 
-``$`` is the prompt of the machine that Ansible runs on, ``root@mail1:~#`` that of root on a mail host. Lines without a prompt
-are what the command before them prints. There an ellipsis, ``…``, stands for whatever comes, and one alone on its line for any
-number of lines. Times and ages may be others, and columns may be wider.
+``$`` is the prompt of the controller, ``root@mail1:~#`` that of root on a mail host. Lines without a prompt are the output of
+the command before them. There an ellipsis, ``…``, matches any text, and one alone on its line any number of lines. Times and
+ages may differ, and columns may be wider.
 """
 
 from __future__ import annotations

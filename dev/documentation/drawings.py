@@ -23,8 +23,7 @@ FLOORS = (
     ("programs",),
     ("entries", "files", "backends"),
     ("database", "servers", "sendmail"),
-    ("status",),
-    ("role",),
+    ("status", "role"),
     ("recorder", "command"),
 )
 # Nearly every room uses these: arrows to them would hide the others.

@@ -17,7 +17,7 @@ ELLIPSIS = "…"
 # In an expression of Jinja, what stands between two texts.
 FILLED_IN = re.compile(r"'\s*~.*?~\s*'", re.DOTALL)
 TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-# A text of less is nothing that a message could be told by.
+# A shorter text does not identify a message.
 FEWEST_LETTERS = 6
 
 

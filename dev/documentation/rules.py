@@ -175,12 +175,12 @@ def shows_what_pam_is_told(bed: Bed, block: Block) -> None:
     guest.write("/etc/pam.d/dovecot", before + block.text)
     try:
         if not bed.log_in("mail1"):
-            raise Failed(f"{block}: with this line nobody logs in")
-        told = guest.read("/run/pam-test")
+            raise Failed(f"{block}: with this line no login succeeds")
+        logged = guest.read("/run/pam-test")
     finally:
         guest.write("/etc/pam.d/dovecot", before)
-    if "PAM_RHOST=192.0.2.101\n" not in told:
-        raise Failed(f"{block}: the log has {told!r}")
+    if "PAM_RHOST=192.0.2.101\n" not in logged:
+        raise Failed(f"{block}: the log has {logged!r}")
 
 
 def demonstration(bed: Bed, block: Block) -> None:
@@ -193,7 +193,7 @@ def demonstration(bed: Bed, block: Block) -> None:
 
 
 def by_a_test_of_its_own(bed: Bed, block: Block) -> None:
-    """The page or section is a story of its own, for a host that is what it was before: a test goes through it by section."""
+    """A separate test goes through the page or section, on a host in its initial state."""
     test = _test_of(block)
     if f'"{block.section}"' not in (CHECKOUT / test).read_text(encoding="utf-8"):
         raise Failed(f"{block}: {test} does not go through the section {block.section!r}")

@@ -82,7 +82,7 @@ def target(path):
 
 
 def refer_to_ansible(app, environment, node, content):
-    """Return a link to Ansible's documentation for what is told there."""
+    """Return a link to Ansible's documentation if the reference is described there."""
     if node["reftarget"] in ANSIBLE_PAGES:
         return reference("", "", content, internal=False, refuri=ANSIBLE_PAGES[node["reftarget"]])
     return None

@@ -17,8 +17,10 @@ import zipfile
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module.units import files_below
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.host_items import chosen, in_order
 
 
 class ActionModule(ActionBase):
@@ -27,12 +29,19 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = True
 
     def run(self, tmp=None, task_vars=None):
-        """Run the module, and run it again with the archive if it asks for one."""
+        """Run the module, and once more with the archive if it asks for that."""
         result = super().run(tmp, task_vars)
         arguments, contents = dict(self._task.args), {}
-        files = arguments.get("files")
-        if isinstance(files, list):
-            arguments["files"] = [each for item in files for each in self._described(item, contents)]
+        parts, used = arguments.pop("parts", None), arguments.pop("used", None)
+        try:
+            if isinstance(arguments.get("files"), list):
+                files = [self._rendered(item, task_vars) for item in chosen(arguments["files"], parts, used)]
+                arguments["files"] = [each for item in files for each in self._described(item, contents)]
+            if isinstance(arguments.get("units"), list):
+                units = in_order(chosen(arguments["units"], parts, used))
+                arguments["units"] = [self._rendered(item, task_vars) for item in units]
+        except (OSError, AnsibleError) as error:
+            raise AnsibleActionFail(str(error)) from None
         done = self._execute_module(module_args=arguments, task_vars=task_vars)
         wanted = done.pop("wanted", [])
         if wanted:
@@ -40,8 +49,20 @@ class ActionModule(ActionBase):
             done = self._execute_module(module_args=arguments, task_vars=task_vars)
         return {**result, **done}
 
+    def _rendered(self, item, task_vars):
+        """Return a file or unit with the text of its template, unless it is absent. Raises AnsibleError."""
+        if not isinstance(item, dict) or not item.get("template"):
+            return item
+        item = dict(item)
+        template = item.pop("template")
+        if item.get("state") == "absent" or self._task.args.get("state") == "absent":
+            return {**item, "content": ""}
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        variables = {**task_vars, "ansible_search_path": self._task.get_search_path()}
+        return {**item, "content": lookup.run([template], variables)[0]}
+
     def _described(self, item, contents):
-        """Yield a file as the module takes it, with the digest of its source; add the content to ``contents``."""
+        """Yield a file as the module takes it: with the digest of its source, whose content goes into ``contents``."""
         if not isinstance(item, dict) or not item.get("source"):
             yield item
             return

@@ -15,13 +15,15 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_facts import host_of
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_page import page
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_plots import MissingLibraryError
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_table import table
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import attention
 
 ARGUMENTS = {
-    "hosts": {"type": "list", "elements": "dict", "required": True},
+    "hosts": {"type": "list", "elements": "dict"},
+    "found": {"type": "list", "elements": "dict"},
     "report": {"type": "path"},
     "json": {"type": "path"},
     "strict": {"type": "bool", "default": False},
@@ -37,9 +39,13 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Print the table, and write the requested files."""
         result = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(ARGUMENTS)
+        exclusive = ("hosts", "found")
+        _validation, arguments = self.validate_argument_spec(
+            ARGUMENTS, mutually_exclusive=[exclusive], required_one_of=[exclusive]
+        )
+        hosts = arguments["hosts"] if arguments["found"] is None else [host_of(each) for each in arguments["found"]]
         # Through JSON, so that the file holds plain data.
-        fleet = {"made": int(time.time()), "hosts": json.loads(json.dumps(arguments["hosts"]))}
+        fleet = {"made": int(time.time()), "hosts": json.loads(json.dumps(hosts))}
         texts = {}
         if arguments["json"]:
             texts[arguments["json"]] = json.dumps(fleet, indent=2) + "\n"

@@ -25,6 +25,7 @@ ARGUMENTS = {
     "facts": {"type": "dict", "default": {}},
     "faults": {"type": "list", "elements": "str", "default": []},
     "fatal": {"type": "bool", "default": True},
+    "quiet": {"type": "bool", "default": False},
 }
 
 
@@ -39,10 +40,13 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(ARGUMENTS)
         faults, host = arguments["faults"], (task_vars or {}).get("inventory_hostname", "")
-        line = ABOUT[arguments["about"]](**arguments["facts"]) if arguments["about"] else ""
+        about, facts = arguments["about"], arguments["facts"]
+        line = ABOUT[about](**facts) if about and not arguments["quiet"] else ""
         if line and self._task.check_mode:
             line = f"in check mode: {line}"
         for text in filter(None, (line, *faults)):
             Display().display(printable(f"{host}: {text}"))
         msg = "; ".join([*faults, line] if faults and line else faults or [line])
+        if about == "role":
+            result["drift"] = run_words.drift(**facts)
         return {**result, "changed": False, "failed": bool(faults) and arguments["fatal"], "msg": msg}

@@ -25,7 +25,8 @@ options:
   virtual_servers:
     description:
       - The names of virtual servers that the role set up on the host, instead of paths.
-      - V(*) stands for all virtual servers of the host. A name without a virtual server on the host is ignored, since one list serves many hosts.
+      - V(*) stands for all virtual servers of the host. A name that the host does not have is ignored, since one list serves
+        many hosts.
     type: list
     elements: str
   table:

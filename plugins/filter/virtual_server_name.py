@@ -10,7 +10,7 @@ short_description: The default name of the only virtual server of a host
 version_added: 0.2.0
 description:
   - Returns the first part of a host's name in the inventory, in lower case. An address stays whole.
-  - For V(localhost) it returns the name of the machine that Ansible runs on, so that the name does not depend on the controller.
+  - For V(localhost) it returns the name of the machine that Ansible runs on, so the name is the same from every controller.
   - A character that is invalid in the name of a virtual server becomes a hyphen.
 author:
   - The vsmtp.relay authors (@vsmtp)

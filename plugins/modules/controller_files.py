@@ -11,7 +11,7 @@ short_description: Keep texts of a host on the controller
 version_added: 0.2.0
 description:
   - Writes many texts to files on the controller, in one task and without a connection, as the user who runs Ansible.
-  - Only that user can read them. Missing directories are created. A file is replaced as a whole or not at all.
+  - Only that user can read them. Missing directories are created. Each file is replaced atomically.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -24,7 +24,7 @@ options:
     required: true
     suboptions:
       path:
-        description: Where it is to be, on the controller.
+        description: Its path on the controller.
         type: path
         required: true
       content:

@@ -10,9 +10,9 @@ module: host_files
 short_description: Install or remove many small files at once, and the units that read them
 version_added: 0.1.0
 description:
-  - Makes sure of the content, the owner and the mode of a list of files, in one task and one connection.
-  - Makes sure that systemd units run, and have read those files as they are.
-  - The role uses it for all that it installs, so that a host on which nothing has to be done is done quickly.
+  - Ensures the content, the owner and the mode of a list of files, in one task and one connection.
+  - Ensures that systemd units run and have read the present files.
+  - The role uses it for everything that it installs, so that an unchanged host takes little time.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -25,23 +25,32 @@ options:
     required: true
     suboptions:
       path:
-        description: Where it is to be.
+        description: Its path on the target.
         type: path
         required: true
       content:
-        description: The whole text. If the file is to be there, either this, O(files[].source) or O(files[].secret=true) is needed.
+        description: The whole text. A present file needs either this, O(files[].source) or O(files[].secret=true).
         type: str
       source:
         description:
-          - A file on the controller with the content, as C(ansible.builtin.copy) looks for its C(src).
-          - A directory stands for the Python files below it, which go to the same places below O(files[].path).
-          - Only files that differ are sent. Neither the arguments of the module nor the differences show what is in them.
+          - A file on the controller with the content, found in the same way as C(src) of C(ansible.builtin.copy).
+          - A directory stands for the Python files below it, which are installed at the same paths below O(files[].path).
+          - Only files that differ are sent. Neither the arguments of the module nor the differences show their content.
         type: path
+      template:
+        description: A Jinja template on the controller with the text, found in the same way as C(src) of C(ansible.builtin.template).
+        type: path
+      part:
+        description: The part that the file belongs to; see O(parts).
+        type: str
+      needs:
+        description: What a host has to use so that the file exists there; see O(used).
+        type: str
       digest:
-        description: The SHA-256 of what O(files[].source) has, in hexadecimal. The controller works it out.
+        description: The SHA-256 of the content of O(files[].source), in hexadecimal. The controller computes it.
         type: str
       secret:
-        description: Whether it holds the secret of the login recorder. It is made on the target unless it is there, and is never shown.
+        description: Whether it holds the secret of the login recorder. If missing, the secret is generated on the target. It is never shown.
         type: bool
         default: false
       mode:
@@ -49,48 +58,56 @@ options:
         type: str
         default: '0644'
       owner:
-        description: The user who owns it.
+        description: The owner of the file.
         type: str
         default: root
       group:
-        description: The group that owns it.
+        description: The group of the file.
         type: str
         default: root
       validate:
         description:
-          - A command, word by word, that looks at the new content before it replaces the old file, which stays if the command fails.
-          - The word C(%s) becomes the path of a temporary file beside the other one.
+          - A command, as a list of words, that checks the new content. If the command fails, the old file stays.
+          - The word C(%s) is replaced by the path of a temporary file beside the old one.
         type: list
         elements: str
       state:
-        description: Whether it is to be there. By default as O(state) says.
+        description: Whether the file exists. By default the value of O(state).
         type: str
         choices: [present, absent]
+  parts:
+    description: The parts to handle. Files and units of other parts are left alone. By default all.
+    type: list
+    elements: str
+  used:
+    description: What the host uses. A file or unit that needs anything else becomes absent. By default everything.
+    type: list
+    elements: str
   state:
-    description: Whether the files are to be there.
+    description: Whether the files exist.
     type: str
     choices: [present, absent]
     default: present
   bundle:
-    description: A ZIP archive on the target, with what O(files[].source) has under its digest. The controller puts it there.
+    description: A ZIP archive on the target with the content of each O(files[].source) under its digest. The controller sends it.
     type: path
   exact_directories:
     description:
-      - Directories in and below which no other files are to be than those that O(files) names. What an older version had more is removed.
+      - Directories in and below which only the files in O(files) exist. Any other file, such as one of an older version, is removed.
     type: list
     elements: path
     default: []
   remove_directories:
-    description: Directories to be removed with all that is in them.
+    description: Directories to be removed with all their content.
     type: list
     elements: path
     default: []
   units:
     description:
-      - systemd units that go with the files, in this order. They are brought to what they have to be after the files, if none of these failed.
-      - If one does not come up, it and all files get back what they had before, and the message has the last line that its program wrote.
-      - Those that read a file that changed since they last read it are restarted or reloaded. What each has read is remembered on the target,
-        so a run that was cut off before is completed by the next one.
+      - systemd units that belong to the files, in this order. They are handled after the files, if no file failed.
+      - If a unit does not start, the unit and all files are restored, and the message contains the last line that its program wrote.
+      - A unit is restarted or reloaded if a file that it reads changed since it last read it. The target keeps a record of what each unit has read,
+        so the next run completes an interrupted one.
     type: list
     elements: dict
     default: []
@@ -101,22 +118,31 @@ options:
         required: true
       content:
         description:
-          - The text of the unit, for a unit of one's own. It is enabled and runs.
-          - Without it the unit is the host's. It is only told to reload, or restarted if it cannot, and only if it is running.
+          - The text of the unit, for a unit that this module installs. It is enabled and started.
+          - Without it the unit belongs to the host. It is only reloaded, or restarted if it cannot reload, and only if it is running.
+        type: str
+      template:
+        description: A Jinja template on the controller with the text, as O(files[].template).
+        type: path
+      part:
+        description: The part that the unit belongs to; see O(parts).
+        type: str
+      needs:
+        description: What a host has to use so that the unit exists there; see O(used). If a unit is absent, the units are handled in reverse order.
         type: str
       reads:
         description:
-          - Files that it reads when it starts. A directory stands for the files below it. A file that is not there is one without content.
+          - Files that it reads when it starts. A directory stands for the files below it. A missing file counts as empty.
         type: list
         elements: path
         default: []
       state:
-        description: With V(absent) a unit of one's own is stopped, disabled and removed. One of the host's reloads if it has to.
+        description: With V(absent) a unit that this module installed is stopped, disabled and removed. A unit of the host is reloaded if needed.
         type: str
         choices: [present, absent]
         default: present
   memory:
-    description: The file on the target that tells what each unit has read.
+    description: The file on the target that records what each unit has read.
     type: path
     default: /var/lib/vsmtprelay/units
 """
@@ -131,7 +157,7 @@ EXAMPLES = r"""
         content: "Only root reads this.\n"
         mode: '0600'
 
-- name: Have Dovecot read a file of its own
+- name: Add a configuration file to Dovecot, and reload it
   vsmtp.relay.host_files:
     files:
       - path: /etc/dovecot/conf.d/95-example.conf
@@ -150,13 +176,13 @@ changed_files:
   elements: str
   sample: [/etc/vsmtprelay/note]
 wanted:
-  description: The digests of what the controller has to send before anything is done. It does so, and nobody else gets to see this.
+  description: The digests of the content that the controller has to send before anything is done. The controller removes this value from the result.
   returned: when something of O(files[].source) differs and there is no O(bundle)
   type: list
   elements: str
   sample: []
 actions:
-  description: What was done with units, or in check mode would be done, in order.
+  description: The actions on units, or in check mode the actions that would be taken, in order.
   returned: always
   type: list
   elements: str
@@ -181,6 +207,9 @@ def main():
                     path=dict(type="path", required=True),
                     content=dict(type="str"),
                     source=dict(type="path"),
+                    template=dict(type="path"),
+                    part=dict(type="str"),
+                    needs=dict(type="str"),
                     digest=dict(type="str"),
                     secret=dict(type="bool", default=False, no_log=False),
                     mode=dict(type="str", default="0644"),
@@ -190,6 +219,8 @@ def main():
                     state=dict(type="str", choices=["present", "absent"]),
                 ),
             ),
+            parts=dict(type="list", elements="str"),
+            used=dict(type="list", elements="str"),
             state=dict(type="str", choices=["present", "absent"], default="present"),
             bundle=dict(type="path"),
             exact_directories=dict(type="list", elements="path", default=[]),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_packages
-short_description: Remember which packages came to a host, and take them away again
+short_description: Record the packages added to a host, and remove them again
 version_added: 0.1.0
 description:
-  - Looks at the packages of a Debian host before and after others were installed, and remembers the difference, with all that came along.
-  - Takes away later just what it remembers. What another package needs by then stays.
-  - An installation that was cut off is finished first, and counts from where it began.
+  - Compares the packages of a Debian host before and after an installation, and records the difference, dependencies included.
+  - Later removes exactly the recorded packages. A package that another package needs by then stays.
+  - An interrupted installation is completed first, and counts from its beginning.
 author:
   - The vsmtp.relay authors (@vsmtp)
 requirements:
@@ -25,40 +25,40 @@ attributes:
 options:
   state:
     description:
-      - V(before) notes which packages there are, unless that was done and V(after) was not reached since. What C(dpkg) was cut off in is
-        finished then; while another C(dpkg) is at work, that is waited for.
-      - V(after) remembers what came since then.
-      - V(absent) removes with their configuration the packages that are remembered, and those of an installation that was cut off.
+      - V(before) records the installed packages, unless an earlier V(before) was not followed by V(after). It also completes what an interrupted
+        C(dpkg) left unfinished, and waits for another C(dpkg) that is running.
+      - V(after) records the packages that were added since.
+      - V(absent) removes the recorded packages, with their configuration, and those of an interrupted installation.
     type: str
     choices: [before, after, absent]
     required: true
   names:
     description:
-      - The packages that are installed on purpose. Of all others that came meanwhile, those that an administrator asked for are none of ours.
+      - The packages that the play installs on purpose. Of all other new packages, those that an administrator installed manually are not recorded.
     type: list
     elements: str
     default: []
   keep:
-    description: Packages that V(absent) leaves in place, for something else can have come to rely on them without saying so.
+    description: Packages that V(absent) leaves in place, because something else may rely on them without a dependency.
     type: list
     elements: str
     default: []
   memory:
-    description: The file on the target that remembers them. Between V(before) and V(after) another one, with C(.before) behind its name, is there.
+    description: The file on the target with the record. Between V(before) and V(after) there is another one, with C(.before) appended to its name.
     type: path
     default: /var/lib/vsmtprelay/packages
 """
 
 EXAMPLES = r"""
-- name: Note which packages there are
+- name: Record the installed packages
   vsmtp.relay.host_packages:
     state: before
 
-- name: Install what is needed
+- name: Install the binding
   ansible.builtin.apt:
     name: python3-bsddb3
 
-- name: Remember what came with it
+- name: Record the added packages
   vsmtp.relay.host_packages:
     state: after
     names: [python3-bsddb3]
@@ -66,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 packages:
-  description: The packages that are remembered; with O(state=absent) those that were removed, or in check mode would be.
+  description: The recorded packages; with O(state=absent) those that were removed, or in check mode would be removed.
   returned: always
   type: list
   elements: str

@@ -7,77 +7,87 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mail_host_info
-short_description: Tell what a mail host has, and whether it can do what the role is told
+short_description: Inspect a mail host, and check whether the role can set it up
 version_added: 0.1.0
 description:
-  - Returns the versions and abilities of sendmail and Dovecot, which of a list of packages are not installed, which of a list of
-    PAM's files cannot be added to, and which of a list of files are there.
-  - Tells everything that keeps the role from doing what its variables say, before anything is changed.
-  - The role asks this first, in one task, so that it gathers no facts that it does not use.
+  - Returns the versions and abilities of sendmail and Dovecot, the packages of a list that are not installed, the PAM files of a list
+    that cannot be extended, and the files of a list that exist.
+  - Returns every reason why the role cannot do what its variables say, before anything is changed.
+  - The role runs it first, in one task, so that it gathers no unused facts.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
   - vsmtp.relay.attributes.info
 options:
   packages:
-    description: Distribution packages to look for.
+    description: Distribution packages to check.
     type: list
     elements: str
     default: []
   rpm_packages:
-    description: What to look for instead where the package manager is rpm. By default the same.
+    description: The packages to check instead if the package manager is rpm. By default the same.
     type: list
     elements: str
   recorder_packages:
-    description: What to look for as well where a login recorder is wanted.
+    description: The packages to check as well if a login recorder is wanted.
     type: list
     elements: str
     default: []
   pam_files:
-    description: Files in C(/etc/pam.d) that a line for the account phase is to be added to. Those that O(role) names come on top.
+    description: Files in C(/etc/pam.d) that are to get a line for the account phase, in addition to those that O(role) names.
     type: list
     elements: path
     default: []
   pam_helper:
-    description: A program that lines of these files run.
+    description: The program that these lines run.
     type: path
   files:
-    description: Files to look for.
+    description: Files to check.
     type: list
     elements: path
     default: []
   role:
     description:
-      - The role's variables, without their prefix, as its argument specification has them. Those that are missing have their defaults.
-      - Without it nothing is judged.
+      - The role's variables, without their prefix, as in its argument specification. Missing ones have their defaults.
+      - Without it nothing is checked.
     type: dict
   given:
-    description: The names of those variables that the inventory or C(--extra-vars) give, not a play.
+    description: The names of the variables that the inventory or C(--extra-vars) set, as opposed to a play.
     type: list
     elements: str
     default: []
   default_name:
-    description: What the host's virtual server is called if nobody says otherwise.
+    description: The default name of the host's virtual server.
     type: str
     default: ''
   continues:
-    description: Whether variables that a play told the role before, on this host, are to stay unless somebody says otherwise now.
+    description: Whether variables that an earlier play set on this host keep their values unless they are set now.
     type: bool
     default: false
   earlier:
-    description: The virtual servers that the same playbook run gave the host before. A list that does without one of them replaces, not adds.
+    description: The virtual servers that the same playbook run set up on the host before. A list that lacks one of them would replace, not add.
     type: list
     elements: str
     default: []
   policy_servers:
-    description: The URLs under which Dovecot asks the login recorder.
+    description: The URLs at which Dovecot asks the login recorder.
+    type: list
+    elements: str
+    default: []
+  run_tags:
+    description: The tags that this run was limited to, as C(ansible_run_tags) has them.
+    type: list
+    elements: str
+    default: []
+  skip_tags:
+    description: The tags that this run skips, as C(ansible_skip_tags) has them.
     type: list
     elements: str
     default: []
 """
 
 EXAMPLES = r"""
-- name: See what is there
+- name: Inspect the host
   vsmtp.relay.mail_host_info:
     packages: [python3-bsddb3]
   register: mail_host
@@ -89,7 +99,7 @@ is_root:
   returned: always
   type: bool
 sendmail:
-  description: What sendmail is there.
+  description: The sendmail of the host.
   returned: always
   type: dict
   contains:
@@ -101,7 +111,7 @@ sendmail:
       description: Whether it was compiled with Berkeley DB, so that a C(hash) map works.
       type: bool
 dovecot:
-  description: What Dovecot is there.
+  description: The Dovecot of the host.
   returned: always
   type: dict
   contains:
@@ -110,7 +120,7 @@ dovecot:
       type: str
       sample: 2.3.19.1
     auth_policy_server_url:
-      description: The policy server that it is configured to ask, or an empty string.
+      description: The policy server in its configuration, or an empty string.
       type: str
 package_manager:
   description: V(dpkg) or V(rpm).
@@ -118,28 +128,28 @@ package_manager:
   type: str
   sample: dpkg
 missing_packages:
-  description: Those of O(packages) or O(rpm_packages) that are not installed.
+  description: The packages of O(packages) or O(rpm_packages) that are not installed.
   returned: always
   type: list
   elements: str
 files:
-  description: Those of O(files) that are there.
+  description: The files of O(files) that exist.
   returned: always
   type: list
   elements: str
 pam:
-  description: What is in C(/etc/pam.d).
+  description: The state of C(/etc/pam.d).
   returned: always
   type: dict
   contains:
     missing:
-      description: Those that do not exist.
+      description: The files that do not exist.
       type: list
       elements: str
     without_account:
       description:
-        - Those that say nothing about the account phase, nor do the files that they include.
-        - PAM asks the service C(other) then, and would no longer do so with the new line.
+        - The files without a line for the account phase, whether their own or included.
+        - PAM then asks the service C(other), and would no longer do so with the new line.
       type: list
       elements: str
     reporting:
@@ -147,28 +157,51 @@ pam:
       type: list
       elements: str
 role:
-  description: The role's variables that hold in this run, with their types.
+  description: The effective variables of the role in this run, with their types.
   returned: with O(role)
   type: dict
   sample: {"window": 1440}
 told:
-  description: A text that tells the next run which of them a play told the role.
+  description: The record for the next run, which names the variables that a play set.
   returned: with O(role)
   type: str
 kept:
-  description: The names of those that a play told before, and that hold because nobody says otherwise now.
+  description: The names of the variables that keep the value set by an earlier play.
   returned: with O(role)
   type: list
   elements: str
   sample: [window]
+parts:
+  description: The parts of the role that this run does.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: [install, configure, run]
+used:
+  description: What the host uses of V(recorder), V(dovecot) to report to it, and V(tcp) for these reports.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: [recorder, dovecot]
+dovecot_branch:
+  description: The branch of Dovecot whose settings the host takes.
+  returned: with O(role)
+  type: str
+  sample: '2.4'
+pam_files:
+  description: The files of PAM that report logins.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: []
 problems:
-  description: What keeps the role from its work on this host, a line for each thing.
+  description: The reasons why the role cannot set up this host, one line each.
   returned: with O(role)
   type: list
   elements: str
   sample: ["pop_before_smtp_cron_hour: 25 is not from 0 to 23"]
 faults:
-  description: What keeps it from its work for some of the virtual servers only, a line for each.
+  description: The reasons why it cannot set up some of the virtual servers, one line each.
   returned: with O(role)
   type: list
   elements: str
@@ -196,6 +229,8 @@ def main():
         continues=dict(type="bool", default=False),
         earlier=texts,
         policy_servers=texts,
+        run_tags=texts,
+        skip_tags=texts,
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     run(module)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: relay_status_info
-short_description: Tell the state of POP-before-SMTP on a host
+short_description: Return the state of POP-before-SMTP on a host
 version_added: 0.1.0
 description:
-  - Returns for each virtual server how many entries its database has and how old they are, and whether the running sendmail looks there.
+  - Returns for each virtual server the number and ages of the entries in its database, and whether the running sendmail looks there.
   - Returns for the host whether the login recorder is up, and whether last night's expiry ran.
-  - A virtual server that fails is told with its fault, and the others are still looked at.
+  - A virtual server that fails is returned with its fault, and the others are still inspected.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - vsmtp.relay.attributes.info
 options:
   names:
-    description: Look only at the virtual servers with these names. By default at all.
+    description: Inspect only the virtual servers with these names. By default all.
     type: list
     elements: str
     default: []
@@ -31,7 +31,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See how it goes
+- name: Inspect the host
   vsmtp.relay.relay_status_info:
   register: relay_status
 """
@@ -48,13 +48,13 @@ expiry:
   type: dict
   contains:
     last:
-      description: When it last ended, in epoch seconds; V(null) if it never did.
+      description: The time at which it last ended, in epoch seconds; V(null) if it never did.
       type: int
     status:
       description: Its exit status, V(0) if all went well.
       type: int
     late:
-      description: Whether it did not run when it last was to.
+      description: Whether it missed its last scheduled time.
       type: bool
   sample: {"last": 1790000000, "status": 0, "late": false}
 virtual_servers:
@@ -73,25 +73,25 @@ virtual_servers:
       description: Its sendmail configuration.
       type: str
     fault:
-      description: Why nothing more is known, or an empty string.
+      description: The reason why nothing more is known, or an empty string.
       type: str
     ruleset:
       description: V(live) if the running sendmail has the ruleset; V(not read yet), V(missing), V(no daemon).
       type: str
     entries:
-      description: How many entries there are.
+      description: The number of entries.
       type: int
     pinned:
-      description: How many of them are stamped in the future.
+      description: The number of entries with a timestamp in the future.
       type: int
     oldest:
-      description: The timestamp of the oldest that is not; V(null) if there is none.
+      description: The timestamp of the oldest other entry; V(null) if there is none.
       type: int
     newest:
-      description: The timestamp of the newest that is not; V(null) if there is none.
+      description: The timestamp of the newest other entry; V(null) if there is none.
       type: int
     ages:
-      description: How many of these are less than an hour old, from one hour to two, and so on; the last of the 25 numbers is for a day and more.
+      description: The numbers of other entries less than an hour old, from one hour to two, and so on; the last of the 25 numbers is for a day and more.
       type: list
       elements: int
   sample: []

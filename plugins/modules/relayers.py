@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Adds, updates and removes client addresses in one or many databases of POP-before-SMTP permissions.
   - Such a database is a Berkeley DB hash file that sendmail looks up at RCPT. Its keys are addresses, its values epoch seconds.
-  - Running sendmail processes see the change at once. A database is replaced as a whole or not at all.
-  - A database that fails is named, and the others are still done.
+  - Running sendmail processes see the change at once. A database is replaced atomically.
+  - A database that fails is reported, and the others are still done.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -22,26 +22,26 @@ extends_documentation_fragment:
   - vsmtp.relay.attributes
 options:
   path:
-    description: The database. It is created if it does not exist and O(state=present).
+    description: The database. With O(state=present) it is created if it does not exist.
     type: path
     default: /etc/mail/relayers.db
   relayers:
     description:
-      - The entries. Each is an address, or a dictionary with V(address) and optionally V(timestamp) in epoch seconds, or V(until), a
-        day as in V(2027-01-31), at the end of which in UTC the permission ends.
-      - IPv4 addresses are written as dotted quads, IPv6 addresses in any way. They are stored as sendmail looks them up.
+      - The entries. Each is an address, or a dictionary with V(address) and optionally V(timestamp) in epoch seconds, or V(until), the
+        last day of the permission in UTC, as in V(2027-01-31).
+      - IPv4 addresses are written as dotted quads, IPv6 addresses in any spelling. They are stored under the key that sendmail looks up.
     type: list
     elements: raw
     default: []
   permanent:
     description:
-      - All addresses that may relay for good. They are stamped V(253402214400), the last day of the year 9999.
-      - Any other entry with just that stamp is removed, with O(state=present). What was recorded or has another stamp stays. Without this
-        option all stay.
+      - All addresses that may relay permanently. Their timestamp is V(253402214400), the last day of the year 9999.
+      - With O(state=present), any other entry with exactly that timestamp is removed. An entry with another timestamp stays. Without this option
+        all entries stay.
     type: list
     elements: str
   databases:
-    description: Many databases at once, instead of O(path) and O(relayers).
+    description: Many databases, instead of O(path) and O(relayers).
     type: list
     elements: dict
     suboptions:
@@ -59,16 +59,16 @@ options:
         type: list
         elements: str
   last_day:
-    description: A day as in V(2027-01-31), at the end of which in UTC the permission of those entries ends that do not say otherwise.
+    description: The last day of the permission in UTC, as in V(2027-01-31), for entries without their own V(timestamp) or V(until).
     type: str
   window:
     description:
-      - The minutes for which the ruleset lets an entry relay after its timestamp. It is needed to work out a timestamp from a day.
-      - By default V(1440). With O(virtual_servers) it is what the ruleset in the C(sendmail.cf) of each server says; where that sets no limit,
-        the age of the nightly expiry.
+      - The minutes after its timestamp in which the ruleset lets an entry relay. It is needed to compute a timestamp from a day.
+      - By default V(1440). With O(virtual_servers) it is the window of the ruleset in the C(sendmail.cf) of each server, or, if that sets no
+        limit, the age of the nightly expiry.
     type: int
   state:
-    description: Whether the entries are to be there.
+    description: Whether the entries exist.
     type: str
     choices: [present, absent]
     default: present
@@ -78,14 +78,14 @@ options:
     default: false
   refresh:
     description:
-      - What to do with an entry that is there already and for which no timestamp is given.
-      - V(never) leaves it as it is, V(always) stamps it with the current time, a number does so if it is older than so many minutes.
-      - An entry that is stamped in the future stays in every case. A new entry without a timestamp gets the current time.
+      - What to do with an existing entry for which no timestamp is given.
+      - V(never) leaves it unchanged. V(always) sets it to the current time. A number does so if it is older than that many minutes.
+      - An entry with a timestamp in the future always stays. A new entry without a timestamp gets the current time.
     type: str
     default: never
   repair:
     description:
-      - Whether to repair a damaged database first. The damaged file is kept beside it, and all of it that can be trusted is saved.
+      - Whether to repair a damaged database first. All entries that can be trusted are saved, and the damaged file is kept beside it.
       - Without it a damaged database is an error.
     type: bool
     default: false
@@ -95,14 +95,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let a printer relay for good, and an office until the end of 2030
+- name: Let a printer relay permanently, and an office until the end of 2030
   vsmtp.relay.relayers:
     permanent: [198.51.100.7]
     relayers:
       - address: 2001:db8:7::25
         until: 2030-12-31
 
-- name: Take a compromised client's permission away on two virtual servers
+- name: Revoke a compromised client's permission on two virtual servers
   vsmtp.relay.relayers:
     databases:
       - path: /etc/mail/relayers.db
@@ -120,7 +120,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 databases:
-  description: What changed in each database, or in check mode would change.
+  description: The changes of each database, or in check mode the changes that would be made.
   returned: always
   type: list
   elements: dict
@@ -135,33 +135,33 @@ databases:
       description: Whether there was no database before.
       type: bool
     added:
-      description: Addresses that were not there, as they are stored.
+      description: The keys of new entries.
       type: list
       elements: str
     updated:
-      description: Addresses that have a new timestamp.
+      description: The keys of entries with a new timestamp.
       type: list
       elements: str
     removed:
-      description: Addresses that are gone.
+      description: The keys of removed entries.
       type: list
       elements: str
     window:
-      description: The minutes for which the ruleset lets an entry relay after its timestamp. Only with O(virtual_servers).
+      description: The minutes after its timestamp in which the ruleset lets an entry relay. Only with O(virtual_servers).
       type: int
     repaired:
-      description: What was saved of a damaged database. Only with O(repair=true), V(null) if it was sound.
+      description: The result of the repair. Only with O(repair=true), V(null) if the database was sound.
       type: dict
       contains:
         damaged_file:
-          description: Where the damaged file is kept.
+          description: The path of the damaged file.
           type: str
         entries:
-          description: How many entries were saved.
+          description: The number of entries that were saved.
           type: int
   sample: [{"path": "/etc/mail/relayers.db", "created": false, "added": ["198.51.100.7"], "updated": [], "removed": []}]
 declared:
-  description: Those of O(relayers), as they were given, that the role declares as permanent, so that its next run puts them back.
+  description: The addresses of O(relayers), as they were given, that the role declares as permanent, so that its next run adds them again.
   returned: with O(state=absent) and O(virtual_servers)
   type: list
   elements: str

@@ -10,9 +10,9 @@ module: relayers_expire
 short_description: Remove old entries from relayers.db
 version_added: 0.1.0
 description:
-  - Removes the entries of one or many databases of POP-before-SMTP permissions that have reached a certain age.
-  - Entries that are stamped in the future, as permanent permissions are, stay. So does a value that is not a timestamp.
-  - A database that does not exist is empty. A database that fails is named, and the others are still done.
+  - Removes the entries that have reached a certain age from one or many databases of POP-before-SMTP permissions.
+  - Entries with a timestamp in the future, such as permanent permissions, stay. So do values that are not timestamps.
+  - A missing database counts as empty. A database that fails is reported, and the others are still done.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -30,8 +30,8 @@ options:
     elements: path
   older_than:
     description:
-      - The age in minutes from which on an entry is removed. V(0) removes every entry that is not in the future.
-      - By default V(1440), and with O(virtual_servers) the age of the nightly expiry, as the role was told on the host.
+      - The age in minutes at which an entry is removed. V(0) removes every entry that is not in the future.
+      - By default V(1440), and with O(virtual_servers) the age of the nightly expiry that the role set on the host.
     type: int
 seealso:
   - module: vsmtp.relay.relayers
@@ -39,25 +39,25 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Remove what is older than an hour
+- name: Remove entries that are an hour old or older
   vsmtp.relay.relayers_expire:
     older_than: 60
 
-- name: Take all permissions away that a login gave, on two virtual servers
+- name: Remove all permissions from logins on two virtual servers
   vsmtp.relay.relayers_expire:
     paths:
       - /etc/mail/relayers.db
       - /srv/example.org/etc/relayers.db
     older_than: 0
 
-- name: Do now what cron does at night
+- name: Run the nightly expiry now
   vsmtp.relay.relayers_expire:
     virtual_servers: ['*']
 """
 
 RETURN = r"""
 databases:
-  description: What was removed from each database, or in check mode would be.
+  description: The entries removed from each database, or in check mode those that would be removed.
   returned: always
   type: list
   elements: dict
@@ -69,12 +69,12 @@ databases:
       description: The name of its virtual server. Only with O(virtual_servers).
       type: str
     expired:
-      description: Addresses that are gone, as they were stored.
+      description: The keys of removed entries.
       type: list
       elements: str
   sample: [{"path": "/etc/mail/relayers.db", "expired": ["198.51.100.99"]}]
 older_than:
-  description: The age in minutes from which on entries were removed.
+  description: The age in minutes at which entries were removed.
   returned: always
   type: int
   sample: 1440

@@ -11,7 +11,7 @@ short_description: Read the entries of relayers.db
 version_added: 0.1.0
 description:
   - Returns the client addresses in one or many databases of POP-before-SMTP permissions.
-  - A database that does not exist is empty. A database that fails is named, and the others are still read.
+  - A missing database counts as empty. A database that fails is reported, and the others are still read.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -28,14 +28,14 @@ options:
     type: list
     elements: path
   older_than:
-    description: Return only entries that are at least so many minutes old. V(0) returns every entry that is not in the future.
+    description: Return only entries that are at least this many minutes old. V(0) returns every entry that is not in the future.
     type: int
   text:
-    description: Whether to return the entries as one text, as C(makemap) and M(vsmtp.relay.relayers_restore) read it, instead of a list.
+    description: Whether to return the entries as one text, which C(makemap) and M(vsmtp.relay.relayers_restore) read, instead of a list.
     type: bool
     default: false
   verify:
-    description: Whether to check every page of a database. It then is no error that one is damaged.
+    description: Whether to check every page of a database. A damaged one is then not an error.
     type: bool
     default: false
 seealso:
@@ -48,7 +48,7 @@ EXAMPLES = r"""
   vsmtp.relay.relayers_info:
   register: relayers
 
-- name: Show who may relay
+- name: Show the addresses that may relay
   ansible.builtin.debug:
     msg: "{{ relayers.databases[0].relayers | map(attribute='address') | list }}"
 """
@@ -67,33 +67,33 @@ databases:
       description: The name of its virtual server. Only with O(virtual_servers).
       type: str
     exists:
-      description: Whether there is such a file.
+      description: Whether the file exists.
       type: bool
     sound:
       description: Whether the database is sound. Only with O(verify=true).
       type: bool
     fault:
-      description: What is wrong with it, or an empty string. Only with O(verify=true).
+      description: Its fault, or an empty string. Only with O(verify=true).
       type: str
     text:
-      description: The entries, ordered by key, with a comment before each that tells the time. Only with O(text=true).
+      description: The entries, sorted by key, with a comment before each that gives the time. Only with O(text=true).
       type: str
     relayers:
-      description: The entries, ordered by key. None with O(text=true).
+      description: The entries, sorted by key. Empty with O(text=true).
       type: list
       elements: dict
       contains:
         address:
-          description: The address as people write it, IPv6 in its short form. A key that is no address stands here too.
+          description: The address, IPv6 in its short form. A key that is not an address is returned unchanged.
           type: str
         key:
-          description: The key as it is stored, which is as sendmail looks the address up.
+          description: The stored key, under which sendmail looks up the address.
           type: str
         timestamp:
-          description: Epoch seconds; V(null) where the stored value is not a timestamp.
+          description: Epoch seconds; V(null) if the stored value is not a timestamp.
           type: int
         age:
-          description: Age in seconds, negative in the future; V(null) where the stored value is not a timestamp.
+          description: Age in seconds, negative in the future; V(null) if the stored value is not a timestamp.
           type: int
   sample:
     - path: /etc/mail/relayers.db

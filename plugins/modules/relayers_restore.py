@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: relayers_restore
-short_description: Put the entries of relayers.db back from a text
+short_description: Restore the entries of relayers.db from a text
 version_added: 0.1.0
 description:
-  - Takes one or many databases of POP-before-SMTP permissions back from texts that C(makemap) reads as well, and
-    M(vsmtp.relay.relayers_info) or C(vsmtprelay dump) wrote.
-  - What was recorded since then stays, unless O(exactly=true).
-  - A database that fails is named, and the others are still done. One whose text is malformed stays as it is.
+  - Restores one or many databases of POP-before-SMTP permissions from texts that M(vsmtp.relay.relayers_info) or C(vsmtprelay dump) wrote.
+    C(makemap) reads these texts as well.
+  - Entries that were recorded since then stay, unless O(exactly=true).
+  - A database that fails is reported, and the others are still done. A database whose text is malformed stays unchanged.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - vsmtp.relay.attributes
 options:
   databases:
-    description: The databases. Those that do not exist are created.
+    description: The databases. Missing ones are created.
     type: list
     elements: dict
     required: true
@@ -31,13 +31,13 @@ options:
         type: path
         required: true
       text:
-        description: A line for each entry, with the address as it is stored and the timestamp. Lines that begin with C(#) are comments.
+        description: A line for each entry, with its key and its timestamp. Lines that begin with C(#) are comments.
         type: str
         required: true
   exactly:
     description:
-      - Whether a database is to have just the entries of its text.
-      - Otherwise entries that the text does not have stay, and so do those that are stamped later than it says.
+      - Whether a database then holds exactly the entries of its text.
+      - Otherwise entries that are not in the text stay, and so do those with a later timestamp than in the text.
     type: bool
     default: false
 seealso:
@@ -45,7 +45,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Put two entries back
+- name: Restore two entries
   vsmtp.relay.relayers_restore:
     databases:
       - path: /etc/mail/relayers.db
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 databases:
-  description: What changed in each database, or in check mode would change.
+  description: The changes of each database, or in check mode the changes that would be made.
   returned: always
   type: list
   elements: dict
@@ -68,15 +68,15 @@ databases:
       description: Whether there was no database before.
       type: bool
     added:
-      description: Addresses that were not there, as they are stored.
+      description: The keys of new entries.
       type: list
       elements: str
     updated:
-      description: Addresses that have another timestamp.
+      description: The keys of entries with another timestamp.
       type: list
       elements: str
     removed:
-      description: Addresses that are gone. Only with O(exactly=true).
+      description: The keys of removed entries. Only with O(exactly=true).
       type: list
       elements: str
   sample: [{"path": "/etc/mail/relayers.db", "created": false, "added": ["198.51.100.7"], "updated": [], "removed": []}]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sendmail_reload
-short_description: Have running sendmail daemons reread their configuration
+short_description: Reload running sendmail daemons
 version_added: 0.1.0
 description:
-  - Finds the daemon of each C(sendmail.cf) by the C(PidFile) that it names and the C(-C) on the daemon's command line.
-  - A daemon that started before the file became what it is gets C(SIGHUP); the module waits until it is back. Open SMTP sessions go on.
-  - So a run that was cut off between the change of a file and the reload is completed by the next one.
-  - A daemon that is not running is left alone, for it reads its configuration when it starts. Other daemons of the same host are not touched.
+  - Finds the daemon of each C(sendmail.cf) by its C(PidFile) and by C(-C) on the daemon's command line.
+  - A daemon that started before the last change of the file gets C(SIGHUP); the module waits until it is back. Open SMTP sessions continue.
+  - So the next run completes one that was interrupted between the change of a file and the reload.
+  - A daemon that is not running is left alone, since it reads its configuration when it starts. Other daemons of the host are left alone.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -23,18 +23,18 @@ attributes:
     support: none
 options:
   paths:
-    description: The C(sendmail.cf) files whose daemons are meant.
+    description: The C(sendmail.cf) files of the daemons.
     type: list
     elements: path
     required: true
   force:
-    description: Whether to reload also those daemons that have read the file as it is, for instance because a file that it includes changed.
+    description: Whether to reload also a daemon that has read the present file, for instance because an included file changed.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Have sendmail reread what changed
+- name: Reload sendmail if its configuration changed
   vsmtp.relay.sendmail_reload:
     paths: [/etc/mail/sendmail.cf]
 """

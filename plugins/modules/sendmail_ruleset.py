@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: sendmail_ruleset
-short_description: Let sendmail relay for the clients that are listed in relayers.db
+short_description: Let sendmail relay for the clients in relayers.db
 version_added: 0.1.0
 description:
-  - Puts the ruleset of POP-before-SMTP into one or many C(sendmail.cf) or C(sendmail.mc) files, between two marker lines.
-  - The ruleset is reached from C(check_rcpt), stock or written by hand. It allows what would be refused without it. The other rules stay as they are.
-  - Where C(check_rcpt) is missing, or refuses nobody, the ruleset also refuses to relay for clients that are not listed.
-  - A new file is checked by sendmail itself, a C(sendmail.mc) after m4, before it takes the place of the old one. sendmail has to read it and
-    to refuse a stranger.
-  - A file that fails is named, and the others are still done.
-  - The running sendmail has to be told to reread its configuration, by O(reload) or M(vsmtp.relay.sendmail_reload).
+  - Inserts the ruleset of POP-before-SMTP into one or many C(sendmail.cf) or C(sendmail.mc) files, between two marker lines.
+  - C(check_rcpt), stock or written by hand, calls the ruleset. It permits what would be refused without it. The other rules stay unchanged.
+  - If C(check_rcpt) is missing or refuses no client, the ruleset also refuses to relay for clients that are not listed.
+  - Before a new file replaces the old one, sendmail itself checks it, a C(sendmail.mc) after m4. sendmail has to accept it and to refuse a
+    stranger.
+  - A file that fails is reported, and the others are still done.
+  - The running sendmail has to be reloaded, by O(reload) or M(vsmtp.relay.sendmail_reload).
 author:
   - The vsmtp.relay authors (@vsmtp)
 requirements:
-  - sendmail on the target, compiled with Berkeley DB; m4 where C(sendmail.mc) files are edited.
+  - sendmail on the target, compiled with Berkeley DB; m4 if C(sendmail.mc) files are edited.
 extends_documentation_fragment:
   - vsmtp.relay.attributes
 options:
@@ -45,30 +45,30 @@ options:
         type: path
         default: /etc/mail/relayers.db
       state:
-        description: Whether the ruleset is to be in this file. By default as O(state) says.
+        description: Whether the ruleset is in this file. By default the value of O(state).
         type: str
         choices: [present, absent]
   source:
     description:
-      - Whether a C(sendmail.cf) is generated from a C(sendmail.mc) beside it, which then gets the ruleset too. So it is still there after
-        the C(sendmail.cf) was generated anew, as C(make -C /etc/mail), C(sendmailconfig) or an upgrade does.
-      - V(cf) edits only the file that is named, V(auto) also the C(.mc) file beside it if there is one, V(mc) demands that there is one.
+      - Whether a C(sendmail.cf) is generated from a C(sendmail.mc) beside it, which then gets the ruleset too. So the ruleset survives when
+        C(make -C /etc/mail), C(sendmailconfig) or an upgrade regenerates the C(sendmail.cf).
+      - V(cf) edits only the named file. V(auto) also edits the C(.mc) file beside it if it exists. V(mc) fails if it does not exist.
     type: str
     choices: [auto, mc, cf]
     default: cf
   window:
-    description: For how many minutes after its timestamp an entry lets a client relay. With V(0) being listed is enough.
+    description: The minutes after its timestamp in which an entry lets a client relay. With V(0) every listed client may relay.
     type: int
     default: 1440
   state:
-    description: Whether the ruleset is to be there. With V(absent) a file becomes what it was before, byte by byte.
+    description: Whether the ruleset is present. V(absent) restores a file byte by byte.
     type: str
     choices: [present, absent]
     default: present
   reload:
     description:
-      - Whether the running daemons of the files are to reread them, if they have not read them as they are. Open SMTP sessions go on.
-      - If a daemon does not come back, its file gets its old content, the daemon is started with that, and the module fails in the end.
+      - Whether to reload the running daemons of the files that have not read the present file. Open SMTP sessions continue.
+      - If a daemon does not come back, its old file is restored, the daemon is started with that, and the module fails at the end.
     type: bool
     default: false
   backup:
@@ -78,7 +78,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Open the relay for half an hour after each login
+- name: Let a client relay for half an hour after each login
   vsmtp.relay.sendmail_ruleset:
     path: /etc/mail/sendmail.cf
     source: auto
@@ -88,7 +88,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: Each file that was looked at.
+  description: Each file that was checked.
   returned: always
   type: list
   elements: dict
@@ -104,7 +104,7 @@ files:
       type: str
   sample: [{"path": "/etc/mail/sendmail.cf", "changed": true}]
 reloaded:
-  description: The files that a running daemon has reread, or in check mode would reread. Nothing without O(reload=true).
+  description: The files that a running daemon has reread, or in check mode would reread. Empty without O(reload=true).
   returned: always
   type: list
   elements: str

@@ -10,8 +10,8 @@ module: status_report
 short_description: Show the state of a fleet
 version_added: 0.1.0
 description:
-  - Prints a table of what M(vsmtp.relay.relay_status_info) found on many hosts, and what needs attention.
-  - Writes the same as JSON, and as one HTML page with plots, if asked to. The page loads nothing from anywhere.
+  - Prints a table of the results of M(vsmtp.relay.relay_status_info) on many hosts, and what needs attention.
+  - Optionally writes the same as JSON, and as one HTML page with plots. The page is self-contained.
   - Runs on the controller. Use it with C(run_once).
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -20,12 +20,17 @@ requirements:
 options:
   hosts:
     description:
-      - For each host its name as V(host) and V(fault), why nothing is known about it.
-      - Where that is empty also V(recorder), V(expiry) and V(virtual_servers) as M(vsmtp.relay.relay_status_info) returns them, and V(drift),
-        a list of what the role would change there, or V(null), perhaps with V(drift_fault), why it would fail.
+      - For each host its name as V(host), and as V(fault) the reason why its state is unknown, or an empty string.
+      - If V(fault) is empty, also V(recorder), V(expiry) and V(virtual_servers) as M(vsmtp.relay.relay_status_info) returns them, V(drift), a
+        list of the changes that the role would make there, or V(null), and optionally V(drift_fault), the reason why the role would fail.
     type: list
     elements: dict
-    required: true
+  found:
+    description:
+      - Instead of O(hosts), what the playbook status registered on each host; its name as V(host), the result of
+        M(vsmtp.relay.relay_status_info) as V(status), that of the role in check mode as V(role), and its fault as V(role_fault).
+    type: list
+    elements: dict
   report:
     description: The HTML file to write on the controller.
     type: path
@@ -41,10 +46,10 @@ attributes:
     description: Writes no file in C(check_mode).
     support: full
   diff_mode:
-    description: A report is not shown as a difference.
+    description: A report shows no difference.
     support: none
   idempotent:
-    description: Changes no host. A report tells when it was made.
+    description: Changes no host. A report contains the time at which it was made.
     support: full
   platform:
     description: The systems on which it works.
@@ -53,11 +58,11 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: See how it goes
+- name: Inspect the host
   vsmtp.relay.relay_status_info:
   register: relay_status
 
-- name: Show it
+- name: Show the report
   vsmtp.relay.status_report:
     hosts:
       - host: "{{ inventory_hostname }}"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tell
-short_description: Tell in a line what was done on a host
+short_description: Print the result of a playbook on a host in one line
 version_added: 0.2.0
 description:
-  - Prints one line that begins with the name of the host and says what the playbooks of this collection did there.
-  - Prints a line for each fault, and fails if there are any.
+  - Prints one line that begins with the name of the host and reports what a playbook of this collection did there.
+  - Prints one line for each fault, and fails if there is one.
   - Runs on the controller.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -19,15 +19,15 @@ extends_documentation_fragment:
   - vsmtp.relay.attributes.info
 options:
   about:
-    description: Which playbook, or the role, is told about. Without it only faults are told.
+    description: The playbook, or the role, whose result is printed. Without it only faults are printed.
     type: str
     choices: [permit, revoke, expire, restore, role, removal]
   facts:
-    description: What its modules returned, as the playbooks hand it over.
+    description: The results of its modules, as the playbooks pass them.
     type: dict
     default: {}
   faults:
-    description: What could not be done, a line for each thing.
+    description: The faults, one line each.
     type: list
     elements: str
     default: []
@@ -35,15 +35,19 @@ options:
     description: Whether to fail if there are faults.
     type: bool
     default: true
+  quiet:
+    description: Whether to print the faults only.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
-- name: Expire what is old
+- name: Expire old entries
   vsmtp.relay.relayers_expire:
     virtual_servers: ['*']
   register: expired
 
-- name: Say what was done
+- name: Report the result
   vsmtp.relay.tell:
     about: expire
     facts:
@@ -52,8 +56,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was told.
+  description: The printed text.
   returned: always
   type: str
   sample: no entry was 1440 minutes or older
+drift:
+  description: What differs from what the role would install, if it ran in check mode.
+  returned: with O(about=role)
+  type: list
+  elements: str
+  sample: [/etc/cron.d/vsmtprelay]
 """

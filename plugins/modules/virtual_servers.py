@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: virtual_servers
-short_description: The virtual servers of a host, each with its database and its ruleset
+short_description: Manage the virtual servers of a host, their databases and their rulesets
 version_added: 0.1.0
 description:
-  - Checks a list of virtual servers, fills in the paths that are not given, and writes the table that C(vsmtprelay) and the login recorder read.
-  - Creates their databases, and puts the ruleset into their C(sendmail.cf) files, if asked to. A server whose files fail is named, and the
+  - Checks a list of virtual servers, fills in missing paths, and writes the table that C(vsmtprelay) and the login recorder read.
+  - Optionally creates their databases, and inserts the ruleset into their C(sendmail.cf) files. A server whose files fail is reported, and the
     others are still done.
-  - Servers that the table had and the list has not are departing. The ruleset leaves their C(sendmail.cf) files. They are remembered on the
-    target until it did, so a run that was cut off before is completed by the next one.
-  - If anything in the list is wrong, nothing is written, and everything that is wrong is named.
+  - A server that is in the old table and not in the list is departing. The ruleset is removed from its C(sendmail.cf) file. The target keeps a record
+    of departing servers until that is done, so the next run completes an interrupted one.
+  - If anything in the list is malformed, nothing is written, and all faults are reported.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -33,14 +33,14 @@ options:
         type: str
         required: true
       root:
-        description: The directory in which the server's C(etc) is.
+        description: The directory that contains the server's C(etc).
         type: path
         default: /
       relayers_db:
-        description: Its database. By default C(etc/relayers.db) below the root, or C(/etc/mail/relayers.db) where the root is C(/).
+        description: Its database. By default C(etc/relayers.db) below the root, or C(/etc/mail/relayers.db) if the root is C(/).
         type: path
       sendmail_cf:
-        description: Its sendmail configuration. By default C(etc/sendmail.cf) below the root, or C(/etc/mail/sendmail.cf) where the root is C(/).
+        description: Its sendmail configuration. By default C(etc/sendmail.cf) below the root, or C(/etc/mail/sendmail.cf) if the root is C(/).
         type: path
       addresses:
         description: Local addresses whose logins belong to it.
@@ -54,7 +54,7 @@ options:
         default: []
   permissions:
     description:
-      - Addresses that may relay for good, see O(databases).
+      - Addresses that may relay permanently, see O(databases).
     type: list
     elements: dict
     default: []
@@ -64,23 +64,23 @@ options:
         type: str
         required: true
       owner:
-        description: Who answers for it.
+        description: The person or department that is responsible for it.
         type: str
       reason:
-        description: What it is for.
+        description: Its purpose.
         type: str
       virtual_servers:
-        description: The names of the virtual servers that it may relay through. Without any, all of O(virtual_servers).
+        description: The names of the virtual servers through which it may relay. By default all of O(virtual_servers).
         type: list
         elements: str
         default: []
   databases:
     description:
-      - Whether to create the databases, and to give them the entries of O(permissions). An entry of an address that left that list is removed.
+      - Whether to create the databases and to ensure the entries of O(permissions) in them. The entry of an address that left that list is removed.
     type: bool
     default: false
   ruleset:
-    description: How the ruleset is to be in the C(sendmail.cf) of each server. Without it these files are left alone.
+    description: The ruleset for the C(sendmail.cf) of each server. Without it these files are left alone.
     type: dict
     suboptions:
       source:
@@ -97,7 +97,7 @@ options:
     type: bool
     default: false
   state:
-    description: With V(absent) the table goes, and all servers depart, those of the list and those of the table.
+    description: With V(absent) the table is removed, and all servers depart, those in the list and those in the table.
     type: str
     choices: [present, absent]
     default: present
@@ -106,13 +106,13 @@ options:
     type: path
     default: /etc/vsmtprelay/virtual_servers
   memory:
-    description: The file on the target that tells which servers are departing. It is there only as long as there are any.
+    description: The file on the target that lists departing servers. It exists only while there are any.
     type: path
     default: /var/lib/vsmtprelay/departing
 """
 
 EXAMPLES = r"""
-- name: Two virtual servers, told apart by their addresses
+- name: Set up two virtual servers, distinguished by their addresses
   vsmtp.relay.virtual_servers:
     virtual_servers:
       - name: example.org
@@ -125,7 +125,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 virtual_servers:
-  description: The servers with all their paths, and with the owner of their database, V(root) unless that is one ordinary user.
+  description: The servers with all their paths, and with the owner of their database, or V(root) if that is not one ordinary user.
   returned: always
   type: list
   elements: dict
@@ -173,7 +173,7 @@ owners:
   elements: str
   sample: [smmta]
 departing:
-  description: The servers whose traces are still to be taken away, with all their paths.
+  description: The servers whose traces are still to be removed, with all their paths.
   returned: always
   type: list
   elements: dict

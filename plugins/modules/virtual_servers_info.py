@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: virtual_servers_info
-short_description: Tell which virtual servers a host has
+short_description: Return the virtual servers of a host
 version_added: 0.1.0
 description:
-  - Returns the virtual servers as the role has told them to the host, with all their paths.
+  - Returns the virtual servers that the role set up on the host, with all their paths.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -21,7 +21,7 @@ options:
     type: path
     default: /etc/vsmtprelay/virtual_servers
   names:
-    description: Return only the servers with these names. A name that the host does not have is none of them. By default all.
+    description: Return only the servers with these names. A name without a server on the host is ignored. By default all.
     type: list
     elements: str
     default: []
@@ -30,11 +30,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See which databases there are
+- name: List the virtual servers
   vsmtp.relay.virtual_servers_info:
   register: vsmtprelay_servers
 
-- name: Read them all
+- name: Read their databases
   vsmtp.relay.relayers_info:
     paths: "{{ vsmtprelay_servers.virtual_servers | map(attribute='relayers_db') }}"
 """

@@ -97,6 +97,23 @@ def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapp
     return (", ".join(words) or "nothing to do") + note
 
 
+def drift(
+    host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], pam: Mapping[str, Any]
+) -> list[str]:
+    """Return what of a host differs from what the role would install, of what its tasks registered in check mode."""
+    return [
+        *(f"package {name}" for name in host.get("missing_packages", [])),
+        *(["/etc/vsmtprelay/virtual_servers"] if servers.get("table_changed") else []),
+        *servers.get("databases", []),
+        *servers.get("files", []),
+        *(f"the sendmail that runs with {path}" for path in servers.get("reloaded", [])),
+        *installed.get("changed_files", []),
+        *installed.get("actions", []),
+        # Its message says that a file of PAM would change, also where the role does not count it as a change.
+        *(result["item"] for result in pam.get("results", []) if result.get("msg")),
+    ]
+
+
 def of_removal(
     recorder: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapping[str, Any], packages: Mapping[str, Any]
 ) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The databases that a module's options name, and what a result says of their changes."""
+"""The databases that the options of a module name, and their changes in its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._vsmtprelay.database.edits import Changes
     from .._vsmtprelay.servers.virtual_servers import VirtualServer
 
-# As in the documentation fragment ``relayers``; the path is documented by each module.
+# As in the documentation fragment ``relayers``; each module documents the path.
 DATABASE_OPTIONS = {
     "path": {"type": "path", "default": "/etc/mail/relayers.db"},
     "lock_timeout": {"type": "float", "default": LOCK_SECONDS},
@@ -37,10 +37,10 @@ DISTRIBUTION_INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 
 
 def module_with_binding(**arguments: Any) -> AnsibleModule:
-    """Return the AnsibleModule, under a Python that can read Berkeley DB if there is one on the target.
+    """Return the AnsibleModule, respawned under a Python with the binding if the target has one.
 
-    Distributions package the binding for their own python3 only, while Ansible may have been told to use another. Where
-    there is none at all the module goes on: as long as there is no database to be read it does not matter.
+    Distributions package the binding for their own python3 only, while Ansible may use another. Without any
+    binding the module continues, since it needs one only once it reads a database.
     """
     module = AnsibleModule(**arguments)
     try:
@@ -66,7 +66,7 @@ def servers_meant(module: AnsibleModule) -> list[VirtualServer] | None:
 
 
 def databases_meant(module: AnsibleModule) -> list[dict[str, Any]]:
-    """Return what a result says first of each database that is meant: ``path``, and ``virtual_server`` if that is named."""
+    """Return the first fields of each database's result: ``path``, and ``virtual_server`` if the options name it."""
     servers = servers_meant(module)
     if servers is not None:
         return [{"path": server.relayers_db, "virtual_server": server.name} for server in servers]
@@ -75,7 +75,7 @@ def databases_meant(module: AnsibleModule) -> list[dict[str, Any]]:
 
 
 def diff_of(path: str, changes: Changes) -> dict[str, str]:
-    """Return what Ansible shows as the difference: the entries that change, as makemap text."""
+    """Return the diff for Ansible: the entries that change, as makemap text."""
     before = {**changes.removed, **{key: old for key, (old, unused) in changes.updated.items()}}
     after = {**changes.added, **{key: new for key, (unused, new) in changes.updated.items()}}
     before_header = "/dev/null" if changes.created else path
@@ -83,7 +83,7 @@ def diff_of(path: str, changes: Changes) -> dict[str, str]:
 
 
 def changes_of(changes: Changes) -> dict[str, Any]:
-    """Return what a module tells of the changes of a database."""
+    """Return the changes of a database as a module returns them."""
     return {
         "created": changes.created,
         "added": names(changes.added),
@@ -93,7 +93,7 @@ def changes_of(changes: Changes) -> dict[str, Any]:
 
 
 def names(keys: Iterable[bytes]) -> list[str]:
-    """Return keys as text, in order."""
+    """Return keys as text, sorted."""
     return sorted(printable_text(key) for key in keys)
 
 

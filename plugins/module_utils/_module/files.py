@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text files with their owner and mode: ensured, removed, and shown as differences."""
+"""Text files with their owner and mode: ensure, remove, diff."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ensure_file(
     diff: list[dict[str, str]],
     check: Callable[[str], None] | None = None,
 ) -> bool:
-    """Make sure of a text file with its owner and mode, and append to ``diff``; return whether it had to change.
+    """Ensure a text file with its owner and mode, and append to ``diff``; return whether it changed.
 
     Missing directories are created. ``check`` is as for text_file.replace().
     """
@@ -41,7 +41,7 @@ def ensure_file(
 
 
 def ensure_no_file(path: str, check_mode: bool, diff: list[dict[str, str]]) -> bool:
-    """Make sure that there is no file at ``path``, and append to ``diff``; return whether there was one."""
+    """Ensure that there is no file at ``path``, and append to ``diff``; return whether there was one."""
     before = text_file.read(path)
     if before is None and not os.path.islink(path):
         return False
@@ -58,7 +58,7 @@ def text_diff(
     attributes_before: Attributes | None = None,
     attributes_after: Attributes | None = None,
 ) -> dict[str, str]:
-    """Return what Ansible shows as the difference of a text file; None stands for a file that is not there."""
+    """Return the diff of a text file for Ansible; None stands for a missing file."""
 
     def header(content: bytes | None, attributes: Attributes | None) -> str:
         return "/dev/null" if content is None else path if attributes is None else f"{path} ({attributes})"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files and units of a host: written where they differ, put back where a unit does not come up."""
+"""Files and units of a host: written if they differ, restored if a unit does not start."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Sent:
-    """What the controller sent along: contents by their digest."""
+    """The contents that the controller sent, by digest."""
 
     def __init__(self, path: str | None) -> None:
-        """``path`` is that of the archive, or None."""
+        """``path`` is the path of the archive, or None."""
         self._path = path
 
     def content(self, digest: str) -> bytes:
-        """Return the content with that digest. Raises MalformedError if it is not there, or is another one."""
+        """Return the content with that digest. Raises MalformedError if it is missing or does not match."""
         try:
             with zipfile.ZipFile(self._path or "") as archive:
                 content = archive.read(digest)
@@ -52,7 +52,7 @@ def digest_of(content: bytes) -> str:
 
 
 def is_present(item: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
-    """Return whether a file is to be there."""
+    """Return whether the file should exist."""
     return bool((item["state"] or parameters["state"]) == "present")
 
 
@@ -64,7 +64,7 @@ def differs(item: Mapping[str, Any]) -> bool:
 
 
 def install_file(files: UndoableFiles, item: Mapping[str, Any], sent: Sent) -> bool:
-    """Make sure of one file; return whether it had to change."""
+    """Ensure one file; return whether it changed."""
     if item["secret"]:
         return ensure_secret(files, item["path"])
     attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
@@ -87,7 +87,7 @@ def install_file(files: UndoableFiles, item: Mapping[str, Any], sent: Sent) -> b
 
 
 def ensure_secret(files: UndoableFiles, path: str) -> bool:
-    """Make sure that there is a secret at ``path``; return whether there was none."""
+    """Ensure that there is a secret at ``path``; return whether there was none."""
     if os.path.exists(path):
         return False
     if not files.check_mode:
@@ -111,7 +111,7 @@ def remove_empty_directories(directories: Iterable[str], check_mode: bool) -> No
 
 
 def diff_of_sent(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return what Ansible shows of files of which it shows no more than that they change: their names."""
+    """Return the diff of files whose content is not shown: their names."""
     if not changes:
         return []
     before, after = (
@@ -121,7 +121,7 @@ def diff_of_sent(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters = module.params
     files, sent = UndoableFiles(module.check_mode), Sent(parameters["bundle"])
     actions: list[str] = []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The packages that came to a host with the role, remembered and removed again."""
+"""The packages that the role added to a host: record and remove."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 
-# What was cut off on the controller can still be at work on the host.
+# A dpkg of a run that was interrupted on the controller can still be running on the host.
 DPKG_LOCK_SECONDS = 120
 UPDATES = "/var/lib/dpkg/updates"
 
 
 def dpkg(*words: str) -> programs.Ended:
-    """Run dpkg, as soon as no other one is at work; return what became of it."""
+    """Run dpkg as soon as no other dpkg is running; return its result."""
     end = time.monotonic() + DPKG_LOCK_SECONDS
     while True:
         # There is no terminal for questions (debconf(7)).
@@ -47,57 +47,57 @@ def checked_output_of(*command: str) -> str:
 
 
 def finish_what_was_cut_off(module: AnsibleModule) -> bool:
-    """Configure the packages that dpkg only unpacked; return whether there were any. Until then apt-get refuses to work."""
+    """Configure the packages that dpkg only unpacked; return whether there were any. apt-get refuses to work before."""
     if not (os.listdir(UPDATES) or programs.run(["dpkg", "--audit"], programs.SECONDS_TO_TELL).output.strip()):
         return False
     if not module.check_mode:
         done = dpkg("--force-confold", "--configure", "--pending")
         if done.status != 0:
-            module.fail_json(msg=f"dpkg was cut off, and cannot finish: {done.complaint}; run dpkg --configure --pending")
+            module.fail_json(msg=f"dpkg was interrupted, and cannot finish: {done.complaint}; run dpkg --configure --pending")
     return True
 
 
 def ours(module: AnsibleModule, before: Iterable[str]) -> set[str]:
-    """Return which packages came since those of ``before``, but for what an administrator asked for meanwhile."""
+    """Return the packages added since ``before``, except those that an administrator installed manually meanwhile."""
     automatic = checked_output_of("apt-mark", "showauto").split()
     return set(installed()).difference(before).intersection([*automatic, *module.params["names"]])
 
 
 def installed() -> list[str]:
-    """Return the names of all packages that are installed, or in the middle of it."""
+    """Return the names of all packages that are installed or partly installed."""
     lines = checked_output_of("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n").splitlines()
     return sorted({line.split()[0] for line in lines if line.split()[1] not in ("not-installed", "config-files")})
 
 
 def remembered(path: str) -> list[str] | None:
-    """Return the names of packages in the file at ``path``, or None if there is none."""
+    """Return the package names in the file at ``path``, or None if there is no file."""
     content = text_file.read(path)
     return None if content is None else content.decode("utf-8", "replace").split()
 
 
 def remember(module: AnsibleModule, path: str, names: Iterable[str]) -> bool:
-    """Write the names to the file at ``path``; return whether that changed it."""
+    """Write the names to the file at ``path``; return whether it changed."""
     text = "".join(f"{name}\n" for name in sorted(names))
     return ensure_file(path, text.encode(), text_file.Attributes(uid=0, gid=0, mode=0o644), module.check_mode, [])
 
 
 def remove(module: AnsibleModule, names: Iterable[str]) -> list[str]:
-    """Purge those of ``names`` that nothing else needs; return which."""
+    """Purge the packages in ``names`` that no other package needs; return their names."""
     before = set(installed())
     present = [name for name in names if name in before and name not in module.params["keep"]]
     if module.check_mode or not present:
         return present
-    # dpkg, not apt-get: it never takes other packages along, and goes on with the rest where one is still needed.
+    # dpkg, not apt-get: it never removes other packages, and continues with the rest if one is still needed.
     dpkg("--purge", *present)
     after = set(installed())
     kept = [name for name in present if name in after]
     if kept:
-        module.warn(f"these packages stay, for others need them: {', '.join(kept)}")
+        module.warn(f"these packages stay, since others need them: {', '.join(kept)}")
     return [name for name in present if name not in after]
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     state, path = module.params["state"], module.params["memory"]
     path_before = path + ".before"
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a mail host has, and every reason why the role cannot set it up."""
+"""The state of a mail host, and every reason why the role cannot set it up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import re
 from .._vsmtprelay import programs
 from .._vsmtprelay.errors import RelayError
 from .._vsmtprelay.files import text_file
-from .._vsmtprelay.role import preflight
+from .._vsmtprelay.role import plan, preflight
 from .._vsmtprelay.role.variables import PREFIX, last_run, this_run
 from .._vsmtprelay.servers.virtual_servers import read_list
 from .role_variables import typed
@@ -37,7 +37,7 @@ def output_of(*command: str) -> str:
 def sendmail(module: AnsibleModule) -> dict[str, Any]:
     """Return version and features as sendmail prints them at debug level 0.1; a broken sendmail.cf does not matter."""
     path = module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"])
-    # Without a terminal it ends where its input does: at once.
+    # Its input is empty, so it ends at once.
     output = output_of(path, "-d0.1", "-bt") if path else ""
     version = re.search(r"^Version (\S+)", output, re.MULTILINE)
     return {"version": version.group(1) if version else "", "hash_maps": bool(re.search(r"\bNEWDB\b", output))}
@@ -55,7 +55,7 @@ def dovecot(module: AnsibleModule) -> dict[str, str]:
 
 
 def missing_packages(manager: str, packages: Sequence[str]) -> list[str]:
-    """Return those of ``packages`` that the package manager does not know as installed."""
+    """Return the packages of ``packages`` that the package manager does not list as installed."""
     if not packages:
         return []
     if manager == "dpkg":
@@ -67,7 +67,7 @@ def missing_packages(manager: str, packages: Sequence[str]) -> list[str]:
 
 
 def pam(files: Sequence[str], helper: str | None) -> dict[str, list[str]]:
-    """Return which of ``files`` do not exist or have no line for the account phase, and which of all run ``helper``."""
+    """Return the ``files`` that do not exist, those without a line for the account phase, and all that run ``helper``."""
     present = [path for path in files if os.path.isfile(path)]
     return {
         "missing": [path for path in files if path not in present],
@@ -98,7 +98,7 @@ def has_account_line(path: str, seen: set[str]) -> bool:
 
 
 def files_at_fault(module: AnsibleModule, variables: Mapping[str, Any]) -> tuple[dict[str, str], int]:
-    """Return, by virtual server, why a sendmail.cf or .mc does not take the ruleset; and the number of servers."""
+    """Return, by virtual server, the reason why a sendmail.cf or .mc rejects the ruleset; and the number of servers."""
     servers = read_list(variables["virtual_servers"])[0]
     files = [{"path": server.sendmail_cf, "relayers_db": server.relayers_db, "state": "present"} for server in servers]
     faults = faults_of(module, files, variables["sendmail_source"], max(variables["window"], 0))
@@ -115,14 +115,24 @@ def judged(module: AnsibleModule, this: RunVariables, host: Mapping[str, Any]) -
     if variables["state"] == "present" and not of_host:
         at_fault, count = files_at_fault(module, variables)
         faults = [f"{PREFIX}virtual_servers: {name}: {fault}" for name, fault in at_fault.items()]
-        # One server whose files are at fault keeps none of the others waiting.
+        # A server whose files are at fault does not stop the others.
         if problems or len(at_fault) == count:
             problems, faults = problems + faults, []
-    return {"role": variables, "told": this.text(), "kept": this.kept, "problems": of_host + problems, "faults": faults}
+    return {
+        "role": variables,
+        "told": this.text(),
+        "kept": this.kept,
+        "problems": of_host + problems,
+        "faults": faults,
+        "parts": plan.parts_of(module.params["run_tags"], module.params["skip_tags"]),
+        "used": plan.used_of(variables, host["dovecot"]["version"]),
+        "dovecot_branch": plan.dovecot_branch(host["dovecot"]["version"]),
+        "pam_files": plan.pam_files_of(variables),
+    }
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters = module.params
     manager = "dpkg" if module.get_bin_path("dpkg-query") else "rpm"
     packages, pam_files = parameters["packages"], parameters["pam_files"]
@@ -135,8 +145,7 @@ def run(module: AnsibleModule) -> None:
             this = this_run(
                 typed(parameters["role"], parameters["default_name"]), parameters["given"], parameters["default_name"], before
             )
-            if this.variables["recorder"] == "pam" and this.variables["state"] == "present":
-                pam_files = pam_files + [f"/etc/pam.d/{service}" for service in this.variables["pam_services"]]
+            pam_files = pam_files + plan.pam_files_of(this.variables)
         if this is None or this.variables["recorder"] != "none":
             packages = packages + parameters["recorder_packages"]
         host = {

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def recorder() -> str:
-    """Return whether the units of the recorder are active. Raises RelayError where systemd cannot be asked."""
+    """Return whether the units of the recorder are active. Raises RelayError if systemctl cannot be run."""
     command = ["systemctl", "show", "--property", "LoadState,ActiveState", "--", *UNITS]
     lines = programs.run(command, programs.SECONDS_TO_TELL).text.splitlines()
     if "LoadState=loaded" not in lines:
@@ -58,7 +58,7 @@ def state_of(server: VirtualServer, now: int, lock_seconds: float) -> dict[str, 
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters, now = module.params, int(time.time())
     try:
         servers = VirtualServers.from_table(parameters["table"]).servers

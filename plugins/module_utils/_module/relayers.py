@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of databases as a play wants them."""
+"""The entries of databases, ensured or removed as the options say."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 def timestamp_in(entry: Mapping[str, Any], last_day: str | None, window: int, now: int) -> int | None:
-    """Return the epoch seconds that ``entry`` asks for, or None if it leaves them open. Raises MalformedError.
+    """Return the epoch seconds for ``entry``, or None if it gives neither timestamp nor day. Raises MalformedError.
 
-    ``last_day`` is that of an entry which names none, or None.
+    ``last_day`` is the default for an entry without a day, or None.
     """
     timestamp = entry.get("timestamp")
     until = entry.get("until", None if timestamp is not None else last_day)
@@ -50,8 +50,8 @@ def timestamp_in(entry: Mapping[str, Any], last_day: str | None, window: int, no
         raise MalformedError(f"{entry['address']}: give either timestamp or until")
     end = parse_day(str(until))
     if end < now:
-        raise MalformedError(f"{entry['address']}: {until} is over")
-    # The ruleset lets it relay for so many minutes more.
+        raise MalformedError(f"{entry['address']}: {until} is in the past")
+    # The ruleset lets it relay for the window after its timestamp.
     return max(0, end - window * 60)
 
 
@@ -80,7 +80,7 @@ def permanent_keys(path: str, addresses: Iterable[str] | None) -> set[str] | Non
 
 
 def repaired(path: str, lock_timeout: float, check_mode: bool) -> dict[str, Any] | None:
-    """Repair the database if it is damaged; return what to report of it, or None."""
+    """Repair the database if it is damaged; return the result to report, or None."""
     if not os.path.exists(path):
         return None
     done = repair.repair(path, lock_timeout, check_only=check_mode)
@@ -88,7 +88,7 @@ def repaired(path: str, lock_timeout: float, check_mode: bool) -> dict[str, Any]
 
 
 def window_of(server: VirtualServer, variables: Mapping[str, Any]) -> int:
-    """Return the minutes for which an entry of ``server`` relays: as its sendmail.cf says, else as the role's ``variables`` do."""
+    """Return the minutes for which an entry of ``server`` relays: by its sendmail.cf, else by the role's ``variables``."""
     window: int | None
     try:
         window = window_in((text_file.read(server.sendmail_cf) or b"").decode("utf-8", "surrogateescape"))
@@ -96,25 +96,25 @@ def window_of(server: VirtualServer, variables: Mapping[str, Any]) -> int:
         window = None
     if window is None:
         window = variables.get("window", role_variables.DEFAULTS["window"])
-    # Where being listed is enough, the nightly expiry ends it.
+    # With window 0 every listed client may relay, and the nightly expiry ends the permission.
     return window or int(variables.get("expire", role_variables.DEFAULTS["expire"]))
 
 
 def declared_among(relayers: Iterable[Any], variables: Mapping[str, Any]) -> list[str]:
-    """Return those of ``relayers`` that are declared in the permissions of the role's ``variables``."""
+    """Return the ``relayers`` that the permissions in the role's ``variables`` declare."""
     keys = {key_of(permission["address"]) for permission in variables.get("permissions", [])}
     return [relayer for relayer in relayers if isinstance(relayer, str) and key_of(relayer) in keys]
 
 
 def refresh_seconds(refresh: str) -> int | None:
-    """Return after how many seconds an entry is renewed, or None for never."""
+    """Return the age in seconds at which an entry is renewed, or None for never."""
     if refresh in ("never", "always"):
         return None if refresh == "never" else 0
     return parse_minutes(refresh) * 60
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters = module.params
     present = parameters["state"] == "present"
     if parameters["purge"] and not present:
@@ -129,7 +129,7 @@ def run(module: AnsibleModule) -> None:
     elif parameters["relayers"] or parameters["permanent"]:
         module.fail_json(msg="give either relayers or permanent, with path, or databases")
     if not present and any(item["permanent"] for item in databases):
-        module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to take it away")
+        module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to remove it")
     now = int(time.time())
     diff: list[dict[str, str]] = []
 
@@ -150,7 +150,7 @@ def run(module: AnsibleModule) -> None:
         if parameters["repair"]:
             result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
             if module.check_mode and result["repaired"]:
-                return result  # what would be added to it cannot be told from the damaged file
+                return result  # the damaged file does not show what would be added
         changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
         diff.append(diff_of(path, changes))
         return dict(result, **changes_of(changes))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Old entries, removed from databases."""
+"""The old entries of databases, removed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters = module.params
     older_than = parameters["older_than"]
     if older_than is None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of databases, as they are."""
+"""The entries of databases, read."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def relayer_of(key: bytes, timestamp: int | None, now: int) -> dict[str, Any]:
-    """Return an entry as the module returns it."""
+    """Return one entry in the form of the result."""
     text = printable_text(key)
     age = None if timestamp is None else now - timestamp
     return {"address": address_of(text), "key": text, "timestamp": timestamp, "age": age}
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters = module.params
     if parameters["older_than"] is not None and parameters["older_than"] < 0:
         module.fail_json(msg=f"older_than: {parameters['older_than']} minutes: an age is not negative")

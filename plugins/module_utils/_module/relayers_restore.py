@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of databases, put back from a backup."""
+"""The entries of databases, restored from a backup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     parameters = module.params
     diff: list[dict[str, str]] = []
 

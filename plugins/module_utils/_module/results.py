@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one shape in which everything done in bulk hands back what became of it."""
+"""The outcome of bulk work: results, failures and differences in one type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """What became of several items: ``results`` of those done, ``failures`` as messages, and ``diff`` as Ansible shows it."""
+    """The outcome of work on several items: ``results`` of those done, ``failures`` as messages, and ``diff`` for Ansible."""
 
     def __init__(self) -> None:
         self.results: list[Any] = []
@@ -25,13 +25,13 @@ class Outcome:
         self.diff: list[dict[str, str]] = []
 
     def take(self, other: Outcome) -> None:
-        """Add the failures and the differences of ``other``; its results are the caller's business."""
+        """Add the failures and the differences of ``other``, not its results."""
         self.failures += other.failures
         self.diff += other.diff
 
 
 def for_each(items: Iterable[Any], work: Callable[[Any], Any]) -> Outcome:
-    """Do ``work`` for each of ``items``. An item that raises RelayError fails alone: the others are still done."""
+    """Call ``work`` for each of ``items``. If an item raises RelayError, only that item fails: the others are still done."""
     outcome = Outcome()
     for item in items:
         try:
@@ -42,7 +42,7 @@ def for_each(items: Iterable[Any], work: Callable[[Any], Any]) -> Outcome:
 
 
 def finish(module: AnsibleModule, changed: bool, outcome: Outcome, **results: Any) -> None:
-    """End the module with ``results`` and the differences of ``outcome``; as failed if anything in it failed."""
+    """Exit the module with ``results`` and the differences of ``outcome``; fail if it has failures."""
     if module._diff and outcome.diff:
         results["diff"] = outcome.diff
     if outcome.failures:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role's variables as its modules take them: with their types, as Ansible converts them."""
+"""The role's variables for its modules, converted to their types by Ansible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TEXTS = {"type": "list", "elements": "str", "default": []}
-# As roles/pop_before_smtp/meta/argument_specs.yml has them, without their prefix; a test compares the two.
+# The same as in roles/pop_before_smtp/meta/argument_specs.yml, without the prefix; a test compares the two.
 VIRTUAL_SERVER = {
     "name": {"type": "str", "required": True},
     "root": {"type": "path", "default": "/"},
@@ -50,9 +50,9 @@ SPECIFICATION = {
 
 
 def typed(variables: Mapping[str, Any], default_name: str) -> dict[str, Any]:
-    """Return the role's variables with the types that they have to have; those that are missing have their defaults.
+    """Return the role's variables with their types; missing ones have their defaults.
 
-    ``default_name`` is what the host's one virtual server is called by default. Raises MalformedError with all that is wrong.
+    ``default_name`` is the default name of the host's only virtual server. Raises MalformedError with all faults.
     """
     default = {"virtual_servers": [{"name": default_name}]}
     result = ArgumentSpecValidator(SPECIFICATION).validate({**DEFAULTS, **default, **variables})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ruleset in many sendmail.cf and sendmail.mc files: put in, reread by the daemons, taken back where one does not come up."""
+"""The ruleset in many sendmail.cf and sendmail.mc files: installed, reread by the daemons, restored if one does not come up."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from .._vsmtprelay.files.text_file import Attributes
 
 
-# sendmail is asked about so many files at a time.
+# The number of files that sendmail checks at a time.
 THREADS = 4
 
 
 class EditedRulesets(Outcome):
-    """The outcome of edit_files(): its results are what sendmail_ruleset returns for each file."""
+    """The outcome of edit_files(): its results are those of sendmail_ruleset for each file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def edit_files(
     backup: bool = False,
     reload: bool = False,
 ) -> EditedRulesets:
-    """Put the ruleset into ``files``, or take it out: a mapping of ``path``, ``relayers_db`` and ``state`` for each.
+    """Insert the ruleset into ``files``, or remove it; each is a mapping of ``path``, ``relayers_db`` and ``state``.
 
     ``source``, ``window`` in minutes, ``backup`` and ``reload`` are as the options of sendmail_ruleset."""
     twice = [path for path, count in Counter(item["path"] for item in files).items() if count > 1]
@@ -72,7 +72,7 @@ def edit_files(
 
 
 def faults_of(module: AnsibleModule, files: Sequence[Mapping[str, str]], source: str, window: int) -> dict[str, str]:
-    """Return by path why files would not become what edit_files() makes of them; nothing is written."""
+    """Return, by path, the reasons why edit_files() would fail; nothing is written."""
     editor = _Editor(module, {item["path"] for item in files}, source, window, backup=False, check_mode=True)
     with ThreadPoolExecutor(THREADS) as threads:
         done = list(threads.map(editor.edit, files))
@@ -80,19 +80,19 @@ def faults_of(module: AnsibleModule, files: Sequence[Mapping[str, str]], source:
 
 
 class _Editor:
-    """Brings one file after the other to what it has to be; the same for all files of one call of the module."""
+    """Edits the files of one call of the module, one at a time."""
 
     def __init__(
         self, module: AnsibleModule, named: Collection[str], source: str, window: int, backup: bool, check_mode: bool
     ) -> None:
-        """``named`` are the paths that the user named: none of them is edited as the source of another one."""
+        """``named`` are the paths in the options: none of them is edited as the source of another one."""
         self._module = module
         self._check_mode = check_mode
         self._named = named
         self._source = source
         self._window = window
         self._backup = backup
-        # What each file that changed was before: its content and its attributes.
+        # The previous content and attributes of each file that changed.
         self._before: dict[str, tuple[bytes, Attributes]] = {}
         self._judge = Judge(module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"]), module.get_bin_path("m4"))
 
@@ -102,7 +102,7 @@ class _Editor:
         try:
             absent = item["state"] == "absent"
             ruleset = None if absent else Ruleset(item["relayers_db"], self._window)
-            # The .mc file first: make generates the .cf file anew where the .mc file is newer.
+            # The .mc file first: make regenerates the .cf file if the .mc file is newer.
             for path in [*self._sources(item["path"], absent), item["path"]]:
                 outcome.results.append(self._edit_file(path, ruleset, outcome.diff))
         except RelayError as error:
@@ -121,7 +121,7 @@ class _Editor:
         return []
 
     def _edit_file(self, path: str, ruleset: Ruleset | None, diff: list[dict[str, str]]) -> dict[str, Any]:
-        symlinks.resolve(path)  # before it is read: what sendmail says against a file quotes it
+        symlinks.resolve(path)  # before it is read, since sendmail's errors quote the file
         before = text_file.read(path)
         result: dict[str, Any] = {"path": path, "changed": False}
         if before is None:
@@ -151,14 +151,14 @@ class _Editor:
         return result
 
     def restore(self, path: str) -> bool:
-        """Give the sendmail.cf at ``path``, and what it is generated from, their old content; return whether it had changed."""
+        """Restore the sendmail.cf at ``path`` and the source it is generated from; return whether it had changed."""
         for changed in (_source_of(path), path):
             if changed in self._before:
                 text_file.replace(changed, *self._before[changed])
         return path in self._before
 
     def reread(self, results: Sequence[Mapping[str, Any]]) -> Outcome:
-        """Have the daemons of the files in ``results`` reread them; the results are the paths of those that did."""
+        """Reload the daemons of the files in ``results``; the results of the outcome are the paths that were reread."""
         there = [result for result in results if not is_mc(result["path"]) and os.path.exists(result["path"])]
         outcome = for_each([result["path"] for result in there], Daemon)
         daemons, outcome.results = outcome.results, []

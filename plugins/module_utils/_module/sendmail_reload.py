@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running sendmail daemons, made to reread their configuration."""
+"""Running sendmail daemons, reloaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     daemons = for_each(module.params["paths"], Daemon)
     behind = [daemon for daemon in daemons.results if daemon.is_behind() or (module.params["force"] and daemon.process_id())]
     if module.check_mode:

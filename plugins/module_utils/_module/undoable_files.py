@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that are changed so that all of them can be put back."""
+"""File changes that can be undone together."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class UndoableFiles:
-    """The files of one call of a module: what was done to them, as Ansible shows it, and what they were before."""
+    """The files of one call of a module: their differences for Ansible, and their previous state."""
 
     def __init__(self, check_mode: bool) -> None:
         self.check_mode = check_mode
         self.diff: list[dict[str, str]] = []
-        # By path: the content, None where there was none, and the attributes. The first change of a file counts.
+        # By path: the previous content, None if there was no file, and the attributes. Noted at the first change of a file.
         self._before: dict[str, tuple[bytes | None, Attributes | None]] = {}
 
     def ensure(
@@ -35,12 +35,12 @@ class UndoableFiles:
         check: Callable[[str], None] | None = None,
         shown: bool = True,
     ) -> bool:
-        """Make sure of a file and return the same as ensure_file(); without ``shown`` the difference is left out."""
+        """Ensure a file as ensure_file() does; without ``shown`` the difference is left out. Return whether it changed."""
         self._note(path)
         return ensure_file(path, content, attributes, self.check_mode, self.diff if shown else [], check)
 
     def ensure_none(self, path: str, shown: bool = True) -> bool:
-        """Make sure that there is no such file, as ensure_no_file() does. Return whether there was one."""
+        """Ensure that the file does not exist, as ensure_no_file() does. Return whether it existed."""
         self._note(path)
         return ensure_no_file(path, self.check_mode, self.diff if shown else [])
 
@@ -49,7 +49,7 @@ class UndoableFiles:
         self._before.setdefault(path, (None, None))
 
     def put_back(self) -> None:
-        """Give all files the content and the attributes that they had before. Raises RelayError."""
+        """Restore the previous content and attributes of all files. Raises RelayError."""
         for path, (content, attributes) in self._before.items():
             if content is None or attributes is None:
                 text_file.remove(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""systemd units that run and have read their files, or else run with those that they had before."""
+"""systemd units: ensure that they run and have read their present files, or restore the previous files."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 DIRECTORY = "/etc/systemd/system"
 PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
 READABLE = text_file.Attributes(uid=0, gid=0, mode=0o644)
-# Of one unit, as the modules take it.
+# The options of one unit.
 OPTIONS = {
     "name": {"type": "str", "required": True},
     "content": {"type": "str"},
+    # These three are for the action on the controller.
+    "template": {"type": "path"},
+    "part": {"type": "str"},
+    "needs": {"type": "str"},
     "reads": {"type": "list", "elements": "path", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
@@ -41,10 +45,10 @@ class SystemctlError(RelayError):
 
 
 class _Units:
-    """The units of this host, as one call of a module finds and leaves them."""
+    """The units of this host during one call of a module."""
 
     def __init__(self, files: UndoableFiles, memory: str) -> None:
-        """``memory`` is the path of the file on the target that holds a digest of what each unit has read."""
+        """``memory`` is the path of the file on the target with a digest of the files that each unit has read."""
         self._files = files
         self._check_mode = files.check_mode
         self._memory = memory
@@ -67,7 +71,7 @@ class _Units:
                 self._installed.add(item["name"])
 
     def ensure(self, item: Mapping[str, Any]) -> None:
-        """Bring one unit to what it has to be. Raises RelayError."""
+        """Ensure one unit. Raises RelayError."""
         absent, name = item["state"] == "absent", item["name"]
         if item["content"] is None:
             self._ensure_of_host(name, self._digest(item["reads"]), absent)
@@ -79,17 +83,17 @@ class _Units:
             self._remember()
 
     def put_back(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Give the units of ``items`` the files that they had before, and let those run that ran. Raises RelayError."""
+        """Restore the previous files of the units of ``items``, and start the units that ran. Raises RelayError."""
         own = [item["name"] for item in items if item["name"] in self._before]
         for name in reversed(own):
-            # It may never have come so far that this would succeed.
+            # This fails if the unit was never loaded.
             programs.run(["systemctl", "stop", name], programs.SECONDS_TO_START)
             if self._before[name]["UnitFileState"] != "enabled":
                 programs.run(["systemctl", "disable", name], programs.SECONDS_TO_TELL)
         self._files.put_back()
         self._do("daemon-reload")
         for name in own:
-            # Else the next start would be counted as one too many.
+            # Otherwise the next start could exceed systemd's start limit.
             programs.run(["systemctl", "reset-failed", name], programs.SECONDS_TO_TELL)
             if self._before[name]["ActiveState"] == "active":
                 self._do("start", name)
@@ -101,7 +105,7 @@ class _Units:
         self._remember()
 
     def last_words(self, name: str) -> str:
-        """Return what the unit's program said last since this began, else what systemd said first against it, or nothing."""
+        """Return the last line that the unit's program logged since the start, else systemd's first warning, else nothing."""
         programs.run(["journalctl", "--sync"], programs.SECONDS_TO_TELL)
         own, systemd = (
             programs.run(
@@ -129,13 +133,13 @@ class _Units:
 
     def _ensure_own(self, name: str, digest: str) -> None:
         installed, before = name in self._installed, self._properties(name)
-        # Unit files that systemd has not read, be it because a run was cut off.
+        # Unit files that systemd has not read, for example after an interrupted run.
         if before["NeedDaemonReload"] == "yes" or (installed and before["LoadState"] != "loaded"):
             self._do("daemon-reload")
         if before["UnitFileState"] != "enabled":
             self._do("enable", name)
         if installed or before["ActiveState"] != "active" or self._read.get(name) != digest:
-            # A socket cannot be opened anew while the service that it starts has it (systemd.socket(5)).
+            # A socket cannot be reopened while its service holds it (systemd.socket(5)).
             served = name.replace(".socket", ".service")
             if served != name and self._properties(served)["ActiveState"] in ("active", "activating"):
                 self._do("stop", served)
@@ -178,7 +182,7 @@ class _Units:
             raise SystemctlError(f"systemctl {' '.join(words)}: {done.complaint.splitlines()[0]}")
 
     def _digest(self, paths: Iterable[str]) -> str:
-        """Return the sum of what is in the files, or an empty string if none of them is there."""
+        """Return the digest of the contents of the files, or an empty string if none exists."""
         digest, found = hashlib.sha256(), False
         for path in _files_of(paths):
             content = text_file.read(path)
@@ -200,10 +204,10 @@ class _Units:
 
 
 def ensure_units(files: UndoableFiles, items: Sequence[Mapping[str, Any]], memory: str) -> Outcome:
-    """Bring the units of ``items`` to what they have to be, each as OPTIONS has it, in this order.
+    """Ensure the units of ``items``, each with the keys of OPTIONS, in this order.
 
-    ``files`` are the files that these units read. If a unit does not come up, those behind it stay untouched, and all files
-    and units are put back as they were. The results of the outcome are what was done, in words.
+    ``files`` are the files that these units read. If a unit does not start, later units stay untouched, and all
+    files and units are restored. The results of the outcome are the actions, in words.
     """
     units = _Units(files, memory)
     outcome = for_each(items, units.install)
@@ -221,20 +225,20 @@ def ensure_units(files: UndoableFiles, items: Sequence[Mapping[str, Any]], memor
 
 
 def _put_back(units: _Units, items: Sequence[Mapping[str, Any]], name: str, error: RelayError) -> str:
-    """Put files and units back, since the unit ``name`` did not come up; return the message about all of it."""
+    """Restore files and units after the unit ``name`` did not start; return the whole message."""
     words = units.last_words(name)
     said = f": {words}" if words else ""
     try:
         units.put_back(items)
     except RelayError as failure:
-        outcome = f"nor can it be had as it was: {failure}; look into journalctl --unit={name}"
+        outcome = f"restoring it failed as well: {failure}; look into journalctl --unit={name}"
     else:
-        outcome = "the files and units that this run changed are again as they were before"
+        outcome = "the files and units that this run changed are restored"
     return f"{name} does not come up{said} ({error}); {outcome}"
 
 
 def _files_of(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the paths of the files that ``paths`` name; a directory stands for all files below it but for compiled Python."""
+    """Yield the paths of the files in ``paths``; a directory stands for all files below it except compiled Python."""
     for path in paths:
         if os.path.isdir(path):
             yield from files_below(path)
@@ -243,7 +247,7 @@ def _files_of(paths: Iterable[str]) -> Iterator[str]:
 
 
 def files_below(directory: str) -> list[str]:
-    """Return the paths of all files below ``directory``, at every depth, in order, without compiled Python."""
+    """Return the sorted paths of all files below ``directory``, at every depth, without compiled Python."""
     found: list[str] = []
     for top, directories, names in os.walk(directory):
         directories[:] = [name for name in directories if name != "__pycache__"]

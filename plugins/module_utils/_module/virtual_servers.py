@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The virtual servers of a host, from what they were to what the list says."""
+"""The virtual servers of a host: table, databases and rulesets."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 
 class Host:
-    """The virtual servers of this host, brought from what they were to what the list says, step by step."""
+    """The virtual servers of this host, changed step by step from their present state to the list."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Read what the host has and what it is to have. Raises RelayError if anything in the list is wrong."""
+        """Read the present servers and the list. Raises RelayError if anything in the list is malformed."""
         self._module = module
         self._parameters = parameters = module.params
         # Failures and differences of all steps.
@@ -58,12 +58,12 @@ class Host:
 
     def write_tables(self) -> None:
         """Write the table of virtual servers. Raises RelayError if that fails; then nothing else may be done."""
-        # In this order: as soon as the table no longer has the departing ones, the memory has.
+        # In this order: when the table loses the departing servers, the memory already has them.
         self._remember(departed(self._before, self.servers.servers))
         self.table_changed = self._write("table", self.servers.servers, self._present, self.outcome.diff)
 
     def create_databases(self) -> None:
-        """Make sure of each database, and of the permanent entries in it."""
+        """Ensure each database and its permanent entries."""
         now = int(time.time())
 
         def work(server: VirtualServer) -> None:
@@ -71,14 +71,14 @@ class Host:
             try:
                 self._edit_database(server.relayers_db, edit)
             except MissingBindingError:
-                # In check mode the package that a real run installs first is missing: no database can be read.
+                # In check mode the package that a real run installs first may be missing: then no database can be read.
                 if not self._module.check_mode:
                     raise
 
         self.outcome.take(for_each(self.servers.servers, work))
 
     def edit_rulesets(self) -> None:
-        """Put the ruleset into the files of the servers, take it out of departing ones, and have sendmail reread them."""
+        """Insert the ruleset into the files of the servers, remove it from departing ones, and reload sendmail."""
         items = [
             {"path": server.sendmail_cf, "relayers_db": server.relayers_db, "state": "present"}
             for server in self.servers.servers
@@ -114,18 +114,18 @@ class Host:
             self.outcome.diff.append(diff_of(path, changes))
 
     def _known(self, name: str) -> list[VirtualServer]:
-        """Return the servers of the table or the memory; none without a file, or with a foreign one, which is then replaced."""
+        """Return the servers of the table or the memory; none if the file is missing or foreign, which is then replaced."""
         try:
             return read_table(self._parameters[name])
         except RelayError:
             return []
 
     def _remember(self, departing: list[VirtualServer]) -> None:
-        """Write the departing servers to the memory. That does not count as a change of the host."""
+        """Write the departing servers to the memory. It does not count as a change of the host."""
         self._write("memory", departing, bool(departing), [])
 
     def _write(self, name: str, servers: Iterable[VirtualServer], wanted: bool, diff: list[dict[str, str]]) -> bool:
-        """Make sure of the table or the memory, or that there is none; return whether that had to change."""
+        """Ensure the table or the memory, or its absence; return whether it changed."""
         path, check_mode = self._parameters[name], self._module.check_mode
         if wanted:
             attributes = text_file.Attributes(uid=0, gid=0, mode=0o644)
@@ -134,7 +134,7 @@ class Host:
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     try:
         host = Host(module)
         host.write_tables()
@@ -154,7 +154,7 @@ def run(module: AnsibleModule) -> None:
         databases=host.databases,
         files=host.files,
         reloaded=host.reloaded,
-        # Templates are slow with a thousand servers: what they ask for is worked out here, once.
+        # Templates are slow with a thousand servers, so these values are computed here, once.
         directories=sorted({os.path.dirname(server.relayers_db) for server in host.servers.servers}),
         owners=sorted({server["owner"] for server in described}),
         departing=[server.as_dict() for server in host.departing],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(module: AnsibleModule) -> None:
-    """Do what the options of ``module`` ask for, and end it."""
+    """Run ``module`` with its options, and exit."""
     try:
         servers = VirtualServers.from_table(module.params["table"])
     except RelayError as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 # Deadline of a program that only reports something, in seconds.
 SECONDS_TO_TELL = 60.0
-# Deadline for systemd to stop a unit and start it again: twice its default of 90 seconds, plus a margin (systemd-system.conf(5)).
+# Deadline for systemd to restart a unit: twice its default of 90 seconds, plus a margin (systemd-system.conf(5)).
 SECONDS_TO_START = 240.0
 # Deadline of a package manager.
 SECONDS_TO_INSTALL = 1800.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation of every plugin is whole, its EXAMPLES run as they stand, and RETURN tells what they return."""
+"""The documentation of every plugin is complete, its EXAMPLES run as they stand, and RETURN describes their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_examples_run_as_they_stand(examples, plugin):
     assert plugin.name not in examples.failures, examples.failures[plugin.name]
 
 
-def test_an_example_that_fails_is_told_by_its_plugin_and_its_task(examples):
+def test_an_example_that_fails_is_named_by_its_plugin_and_its_task(examples):
     assert list(examples.failures) == ["broken"]
     assert examples.failures["broken"].startswith("Fail: ")
 
@@ -46,7 +46,7 @@ def test_the_examples_use_the_module_that_they_are_of(plugin):
 
 
 @pytest.mark.parametrize("plugin", MODULES, ids=str)
-def test_return_tells_what_the_examples_return(examples, plugin):
+def test_return_describes_what_the_examples_return(examples, plugin):
     results = examples.returned_by(plugin.name)
     assert results
     for result in results:
@@ -90,7 +90,7 @@ def check_options(options):
 
 def compare(value, documented, where):
     """Compare a returned dictionary with what RETURN says of its keys, and so on downwards."""
-    assert set(value) <= set(documented), f"RETURN of {where} does not tell of {set(value) - set(documented)}"
+    assert set(value) <= set(documented), f"RETURN of {where} lacks {set(value) - set(documented)}"
     always = {key for key, entry in documented.items() if entry.get("returned") == "always"}
     assert always <= set(value), f"{where} does not always return {always - set(value)}"
     for key, entry in documented.items():

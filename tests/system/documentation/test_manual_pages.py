@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manual pages are sound, and tell of every option and every command."""
+"""The manual pages are well-formed, and describe every option and every command."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_mandoc_has_nothing_against_it(name):
     assert complaints == []
 
 
-def test_vsmtprelay_s_page_tells_of_all_that_its_help_tells():
+def test_vsmtprelay_s_page_has_all_that_its_help_has():
     help_text = usage.TEXTS["--help"]
     words = {*re.findall(r"--[a-z-]+", help_text), *re.findall(r'^ +"([a-z]+)', help_text, re.MULTILINE)}
     assert {"--all", "add", "repair"} <= words
@@ -47,7 +47,7 @@ def test_vsmtprelay_s_page_tells_of_all_that_its_help_tells():
     assert [word for word in words if not re.search(rf"^ +{word}\b|, {word}$", page, re.MULTILINE)] == []
 
 
-def test_vsmtprelay_s_page_tells_of_every_exit_status():
+def test_vsmtprelay_s_page_has_every_exit_status():
     errors = (CHECKOUT / "plugins/module_utils/_vsmtprelay/errors.py").read_text(encoding="utf-8")
     # 70 is that of the class from which the others are made.
     statuses = {*re.findall(r"exit_status = (\d+)", errors), str(commands.EXIT_NOT_LISTED)} - {"70"}
@@ -55,7 +55,7 @@ def test_vsmtprelay_s_page_tells_of_every_exit_status():
     assert [status for status in statuses if not re.search(rf"^ +{status}\b", page, re.MULTILINE)] == []
 
 
-def test_the_recorder_s_page_tells_of_all_its_options(bed):
+def test_the_recorder_s_page_has_all_its_options(bed):
     bed.set_up()
     help_text = bed.guests["mail1"].run(["vsmtprelay-recorder", "--help"]).stdout
     options = {*re.findall(r"--[a-z-]+", help_text)} - {"--help"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each message on the page for troubleshooting is one that somebody can see, and those that are seen most are there."""
+"""The troubleshooting page quotes only messages that exist, and has the most frequent ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from documentation.blocks import CHECKOUT
 from documentation.messages import ELLIPSIS, is_said, texts
 
 PAGE = CHECKOUT / "docs" / "troubleshooting.md"
-PREFLIGHT = CHECKOUT / "plugins" / "module_utils" / "_vsmtprelay" / "preflight.py"
+PREFLIGHT = CHECKOUT / "plugins" / "module_utils" / "_vsmtprelay" / "role" / "preflight.py"
 # Sections with what other programs say, and where on a mail host their texts are.
 OF_OTHERS = {
     "What the sending client sees": "/etc/mail/sendmail.cf /usr/sbin/sendmail-mta /usr/share/sendmail/cf/m4",

@@ -52,7 +52,7 @@ def test_the_run_fails_and_has_the_last_line_of_the_program(failed):
     assert run.status != 0
     said = f"vsmtprelay-recorder.service does not come up: cannot work with {NETWORK} ("
     assert said in run.output, run.output
-    assert "the files and units that this run changed are again as they were before" in run.output
+    assert "the files and units that this run changed are restored" in run.output
 
 
 @pytest.mark.fault("unit-does-not-start")

@@ -135,7 +135,7 @@ def test_the_library_is_in_no_difference_and_in_no_argument(lab, mail_host):
     mail_host.run(["rm", "-r", "/usr/local/lib/vsmtprelay/", CRONTAB])
     run = play(lab, SITE, "--diff", "-vvv")
     assert run.status == 0, run.output
-    assert "+/usr/local/lib/vsmtprelay/database.py" in run.output
+    assert "+/usr/local/lib/vsmtprelay/database/relayers_db.py" in run.output
     assert "+15 3 * * * root /usr/local/bin/vsmtprelay --all expire 1440" in run.output
     assert "from __future__ import annotations" not in run.output
     longest = max(run.output.splitlines(), key=len)
@@ -166,14 +166,6 @@ def test_status_says_with_its_status_that_something_needs_attention_if_asked_to(
         assert play(lab, "vsmtp.relay.status", "-e", "relay_drift=false").status == 0
     finally:
         assert play(lab, SITE).status == 0
-
-
-def test_an_upgrade_leaves_no_file_of_the_old_library(lab, mail_host):
-    for old in ("/usr/local/lib/vsmtprelay/old.py", "/usr/local/lib/vsmtprelay/old_package/deep/old.py"):
-        mail_host.run(["install", "-D", "/dev/null", old])
-    assert play(lab, SITE).status == 0
-    command = ["find", "/usr/local/lib/vsmtprelay", "-name", "__pycache__", "-prune", "-o", "-name", "*old*", "-print"]
-    assert mail_host.run(command).stdout == ""
 
 
 def test_a_play_with_the_default_written_out_changes_nothing(own_play, lab, mail_host):

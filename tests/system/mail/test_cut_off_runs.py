@@ -20,7 +20,7 @@ TRACES = (
     "/etc/mail/sendmail.cf",
     "/var/lib/vsmtprelay/packages",
     "/etc/vsmtprelay/virtual_servers",
-    "/usr/local/lib/vsmtprelay/addresses.py",
+    "/usr/local/lib/vsmtprelay/entries/addresses.py",
     "/etc/dovecot/conf.d/95-vsmtprelay.conf",
     "/etc/vsmtprelay/recorder-key.conf",
     "/etc/systemd/system/vsmtprelay-recorder.socket",

@@ -68,7 +68,7 @@ class Load:
 
     def __init__(self, client, server, *options):
         words = [sys.executable, "-m", "support.logins", f"--network={MANY}", f"--server={server}", *map(str, options)]
-        self._process = client.popen(words, cwd=CHECKOUT / "tests")
+        self._process = client.popen(words, cwd=CHECKOUT / "dev")
 
     def result(self):
         """Wait for the end; return a list of dictionaries with address, ok and seconds, and perhaps refused."""

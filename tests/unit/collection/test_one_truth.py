@@ -45,7 +45,7 @@ def test_the_shared_code_imports_no_ansible():
 
 
 def test_the_role_installs_every_file_of_the_shared_code():
-    library = load(ROLE / "vars" / "main.yml")["pop_before_smtp__programs"][0]
+    library = load(ROLE / "vars" / "main.yml")["pop_before_smtp__command_files"][0]
     assert library["path"] == "{{ pop_before_smtp__library }}"
     assert library["source"] == "{{ role_path }}/../../plugins/module_utils/_vsmtprelay"
 
@@ -70,7 +70,7 @@ def test_the_modules_know_the_role_s_variables_their_types_and_their_defaults():
 
 
 def test_the_role_hands_all_its_variables_to_the_preflight():
-    wishes = load(ROLE / "vars" / "main.yml")["pop_before_smtp__wishes"]
+    wishes = load(ROLE / "tasks" / "preflight.yml")[0]["vsmtp.relay.mail_host_info"]["role"]
     assert wishes == {name: f"{{{{ pop_before_smtp_{name} }}}}" for name in role_variables.DEFAULTS}
 
 

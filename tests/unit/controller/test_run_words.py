@@ -91,3 +91,27 @@ def test_the_removal_says_what_went():
     assert run_words.of_removal({}, {}, {}, {}) == "nothing to remove"
     line = run_words.of_removal({"actions": ["stop u"], "changed_files": ["/x"]}, {"files": ["/c"]}, {}, {"packages": ["p"]})
     assert line == "stop u, ruleset out of /c, 1 file removed, packages p removed"
+
+
+def test_a_host_as_it_has_to_be_does_not_drift():
+    servers = {"table_changed": False, "databases": [], "files": [], "reloaded": []}
+    assert run_words.drift({"missing_packages": []}, servers, {"changed_files": [], "actions": []}, {}) == []
+
+
+def test_everything_that_the_role_would_change_is_drift():
+    drift = run_words.drift(
+        {"missing_packages": ["cron"]},
+        {"table_changed": True, "databases": ["/a/relayers.db"], "files": ["/a/sendmail.cf"], "reloaded": ["/b/sendmail.cf"]},
+        {"changed_files": ["/etc/cron.d/vsmtprelay"], "actions": ["restart vsmtprelay-recorder.service"]},
+        {"results": [{"item": "/etc/pam.d/pop3", "msg": "Block inserted"}, {"item": "/etc/pam.d/imap", "msg": ""}]},
+    )
+    assert drift == [
+        "package cron",
+        "/etc/vsmtprelay/virtual_servers",
+        "/a/relayers.db",
+        "/a/sendmail.cf",
+        "the sendmail that runs with /b/sendmail.cf",
+        "/etc/cron.d/vsmtprelay",
+        "restart vsmtprelay-recorder.service",
+        "/etc/pam.d/pop3",
+    ]

@@ -138,7 +138,7 @@ def test_relayers_does_many_databases_in_one_go(check_then_run, native_database)
         ({"address": A, "timestamp": True}, "'True'"),
         ({"address": A, "ends": 5}, "ends"),
         ({"address": A, "until": "tomorrow"}, "is not a day"),
-        ({"address": A, "until": "2020-01-31"}, "2020-01-31 is over"),
+        ({"address": A, "until": "2020-01-31"}, "2020-01-31 is in the past"),
         ({"address": A, "until": "2999-01-31", "timestamp": 5}, "either timestamp or until"),
         ({"timestamp": 5}, "5"),
         ({"address": None}, "None"),

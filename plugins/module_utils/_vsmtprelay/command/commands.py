@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands of ``vsmtprelay``: each parses its arguments first and returns what then works on one database."""
+"""The commands of ``vsmtprelay``. Each parses its arguments and returns the function that works on one database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXIT_NOT_LISTED = 1
 
 
 def parse_command(words: Sequence[str], lock_seconds: float) -> Callable[[str], int]:
-    """Return the work that the command asks for, to be done on a path; all its arguments are looked at before."""
+    """Check the command and its arguments; return the function that works on a path. Raises UsageError, MalformedError."""
     name, arguments = words[0], words[1:]
     fewest, most, parse = COMMANDS.get(name, (0, 0, None))
     if parse is None:
@@ -119,7 +119,7 @@ def _import(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], in
 
 
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:
-    """Print the entries stamped at ``limit`` (epoch seconds) or before, or all of them where it is None."""
+    """Print the entries stamped at ``limit`` (epoch seconds) or before, or all entries if it is None."""
     with relayers_db.read(_existing(path), lock_seconds) as snapshot:
         sys.stdout.buffer.writelines(dump_lines(snapshot.pages(), limit))
     return 0
@@ -131,11 +131,11 @@ def _existing(path: str) -> str:
     except FileNotFoundError:
         raise UnreadableError(f"{path}: no such database; vsmtprelay add, makemap or the role creates it") from None
     except OSError:
-        pass  # told better by whoever opens it
+        pass  # opening it fails in the same way and gives a better message
     return path
 
 
-# The fewest and the most arguments of each command, None for any number, and what parses them.
+# By command: the fewest and the most arguments, None for any number, and the function that parses them.
 COMMANDS = {
     "add": (1, 2, _add),
     "delete": (1, None, _delete),

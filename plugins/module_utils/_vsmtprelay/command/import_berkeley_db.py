@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Berkeley DB file that another program made, hash or btree: all that is in it, read in a process of its own.
+"""A Berkeley DB file of another program, hash or btree, read in a child process.
 
-libdb trusts the pages of a btree: on a damaged one it may crash or never return. So it is that process which ends then.
+libdb trusts the pages of a btree: on a damaged one it may crash or never return. Then only the child ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import marshal
 import os
 import struct
 
-# The signal module would take longer to import than to read a small file; this is what it wraps.
+# What signal wraps; start-up: see __init__
 from _signal import SIG_DFL, SIGALRM, alarm, signal
 
 from ..backends.berkeley_binding import binding
@@ -31,19 +31,19 @@ READ_SECONDS = 60
 
 
 def is_berkeley_db(beginning: bytes) -> bool:
-    """Tell whether a file that has this ``beginning`` (16 bytes or more) is a hash or a btree that libdb 5.3 may read."""
+    """Return whether a file with this ``beginning`` (16 bytes or more) is a hash or btree that libdb 5.3 may read."""
     return _has_magic(beginning, MAGIC_AT)
 
 
 def is_version_1(beginning: bytes) -> bool:
-    """Tell whether it is one of Berkeley DB 1.85, which has another layout."""
+    """Return whether it is a file of Berkeley DB 1.85, which has another layout."""
     return _has_magic(beginning, MAGIC_AT_VERSION_1)
 
 
 def read_items(descriptor: int, path: str) -> list[tuple[bytes, bytes]]:
-    """Return all keys with their values of the hash or btree behind ``descriptor``; ``path`` is the name for messages.
+    """Return all keys with their values of the hash or btree behind ``descriptor``; ``path`` is its name in messages.
 
-    Raises UnreadableError if libdb cannot read it, MissingBindingError if there is no libdb for this Python.
+    Raises UnreadableError if libdb cannot read it, MissingBindingError if this Python has no binding.
     """
     libdb = binding()
     reader, writer = os.pipe()
@@ -73,7 +73,7 @@ def read_items(descriptor: int, path: str) -> list[tuple[bytes, bytes]]:
 
 
 def everything_in(descriptor: int, libdb: Any) -> tuple[list[tuple[bytes, bytes]] | None, str]:
-    """Return the items and no reason, or no items and the reason why. May crash."""
+    """Return the items and an empty text, or None and the reason why libdb cannot read them. May crash."""
     database = libdb.DB()
     try:
         try:

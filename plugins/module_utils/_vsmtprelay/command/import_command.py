@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``vsmtprelay import``: its own options, the files that it reads, and what it tells."""
+"""``vsmtprelay import``: its options, the files that it reads, and its output."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[MalformedError], int]) -> Callable[[str], int]:
-    """Read the files that ``arguments`` name, and return what adds their entries to a database and returns the exit status.
+    """Read the files that ``arguments`` name; return the function that adds their entries to a database.
 
-    ``complain`` is told of each entry that cannot be imported. Raises UsageError, MalformedError for such entries unless they
-    are to be skipped, UnreadableError, BusyError.
+    That function returns the exit status. ``complain`` is called for each entry that cannot be imported. Raises
+    UsageError, MalformedError for such entries unless they are to be skipped, UnreadableError, BusyError.
     """
     options = _parse(arguments)
     timestamps, faults = _read(options, lock_seconds)
@@ -79,14 +79,14 @@ def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[M
 
 
 def asks_for_help(arguments: Sequence[str], help_options: Sequence[str]) -> bool:
-    """Tell whether one of ``help_options`` is among ``arguments``, and not as the value of another option."""
+    """Return whether ``arguments`` have one of ``help_options``, not as the value of another option."""
     return any(
         argument in help_options and before not in OPTIONS_WITH_VALUE for before, argument in zip(("", *arguments), arguments)
     )
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what parses the arguments of import; --help is looked for before."""
+    """Return the parser for the arguments of import; --help is handled before."""
     made = _Parser(prog="vsmtprelay import", add_help=False, allow_abbrev=False)
     made.add_argument("--expires-after")
     made.add_argument("--value", action="append", default=[], type=_word)
@@ -108,7 +108,7 @@ def _word(text: str) -> str:
 
 
 def _read(options: argparse.Namespace, lock_seconds: float) -> tuple[dict[str, int], list[str]]:
-    """Return the latest timestamp of each key of all files, in epoch seconds, and what is wrong with other entries."""
+    """Return the latest timestamp of each key of all files, in epoch seconds, and the faults of the other entries."""
     now = int(time.time())
     timestamps: dict[str, int] = {}
     faults: list[str] = []

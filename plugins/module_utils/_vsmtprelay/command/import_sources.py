@@ -2,11 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The entries of other programs that open a relay to those who read mail: pop-before-smtp, DRAC, popauth, vpopmail.
+"""The entries of other POP-before-SMTP programs: pop-before-smtp, DRAC, popauth, vpopmail.
 
-They are in a Berkeley DB hash or btree, or in text that makemap reads. The keys are addresses in several spellings. The values
-are times of logins, times at which entries expire, or a word: then the login was at the latest when the file was last changed.
-Nothing is guessed: what is not certainly a permission for one address is a fault.
+They are in a Berkeley DB hash or btree, or in text that makemap reads. The keys are addresses in several
+spellings. The values are times of logins, times of expiry, or a word: then the last change of the file counts
+as the time of the login. Nothing is guessed: an entry that is not certainly a permission for one address is
+a fault.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STANDARD_INPUT, STANDARD_INPUT_NAME = "-", "standard input"
-# Values by which sendmail and Postfix let a client relay. A map for them may as well hold REJECT.
+# Values with which sendmail and Postfix let a client relay. Such a map may also hold REJECT.
 PERMISSIONS = ("ok", "relay")
 LONGEST_SHOWN = 60
 # sendmail's popauth.m4 puts it before the address.
 TAG = "pop:"
-# vpopmail's open-smtp has a line of tcprules(1) in the place of the address.
+# vpopmail's open-smtp has a line of tcprules(1) in place of the address.
 TCP_RULE = ":allow,relayclient"
-# DRAC that was built for other mail servers than sendmail writes networks of one address.
+# DRAC, built for a mail server other than sendmail, writes networks of one address.
 SINGLE_ADDRESS = {False: "/32", True: "/128"}
 
 
 class Source:
-    """The entries of one file, and when it was last changed (epoch seconds)."""
+    """The entries of one file, and the time of its last change (epoch seconds)."""
 
     __slots__ = ("changed", "items", "path")
 
@@ -49,7 +50,7 @@ class Source:
 
 
 def read_source(path: str, now: int, lock_seconds: float) -> Source:
-    """Return what is in the file at ``path``, or on the standard input where that is ``-``.
+    """Return the entries of the file at ``path``, or of the standard input if it is ``-``.
 
     Raises UnreadableError if it is missing, damaged, or neither a Berkeley DB nor text, MalformedError if it is text that
     makemap would not read, BusyError if another program has it open for writing for longer than ``lock_seconds``.
@@ -59,7 +60,7 @@ def read_source(path: str, now: int, lock_seconds: float) -> Source:
     with relayers_db.copy_of(path, lock_seconds) as snapshot:
         if not snapshot.exists:
             raise UnreadableError(f"{path}: no such file; check the path")
-        # A time in the future would be a permission that lasts until then.
+        # A time in the future would extend the permission until then.
         changed = min(now, snapshot.modified)
         content = snapshot.content()
         if import_berkeley_db.is_berkeley_db(content):
@@ -79,8 +80,8 @@ def timestamps_in(
 ) -> tuple[dict[str, int], list[str]]:
     """Return the keys of ``source``, as sendmail looks them up, with the times of the logins, and a line for each fault.
 
-    With ``expires_after`` its numbers are the times at which entries expire, so many minutes after the login, which cannot
-    have been later than ``now``. The values ``permissions`` stand for a login when the file was last changed.
+    With ``expires_after`` the numbers in the file are times of expiry, that many minutes after the login, which
+    cannot be later than ``now``. A value in ``permissions`` means a login at the last change of the file.
     """
     granted = {value.lower() for value in permissions}
     found: dict[str, int] = {}
@@ -123,7 +124,7 @@ def _items_of_text(path: str, content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _key_in(text: str) -> str:
-    """Return the key of the one address that ``text``, the key of another program, stands for. Raises MalformedError."""
+    """Return the key of the address that ``text``, the key of another program, means. Raises MalformedError."""
     address = text
     if text.lower().startswith(TAG):
         address = text[len(TAG) :]
@@ -135,7 +136,7 @@ def _key_in(text: str) -> str:
     try:
         return key_of(address)
     except MalformedError:
-        return key_of(text)  # names it as it is in the file
+        return key_of(text)  # for a message with the text of the file
 
 
 def _timestamp_in(value: bytes, now: int, expires_after: int | None) -> int | None:

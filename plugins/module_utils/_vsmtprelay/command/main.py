@@ -33,12 +33,12 @@ class _Call:
         self.server = ""
         self.all = False
         self.lock_seconds = LOCK_SECONDS
-        # Whether a -- ended the options: nothing behind it is an option of vsmtprelay.
+        # Whether -- ended the options: no word after it is an option of vsmtprelay.
         self.ended = False
 
 
 def main(arguments: Sequence[str], table: str = TABLE) -> int:
-    """Run the command with ``arguments`` (without its own name) and return the exit status.
+    """Run the command with ``arguments`` (without the program name) and return the exit status.
 
     ``table`` is the path of the table of virtual servers.
     """
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], table: str = TABLE) -> int:
         status = _run(arguments, table)
         sys.stdout.flush()
     except BrokenPipeError:
-        drop_output()  # whoever read it has seen enough
+        drop_output()  # the reader has closed the pipe
         return EXIT_SIGPIPE
     except OSError as error:
         drop_output()
@@ -88,7 +88,7 @@ def _run(arguments: Sequence[str], table: str) -> int:
 def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str]]:
     """Return the options and the words after them; or None and the text to print, for --help and --version.
 
-    By hand, because getopt and argparse import re, which takes as long as all the rest of a command.
+    Parsed by hand; start-up: see __init__.
     """
     call = _Call()
     words = list(arguments)

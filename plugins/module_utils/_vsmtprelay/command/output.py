@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The standard output and error output of the command, also where the caller closed them."""
+"""The standard output and error output of the command, even if the caller closed them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def replace_closed_streams() -> None:
-    """Put something where the caller closed the standard output or error output, for which Python has None.
+    """Replace a standard output or error output that the caller closed, for which Python has None.
 
-    What is written to a closed output fails, as it would elsewhere; a complaint that nobody can hear is dropped.
+    Writing to a closed output fails, as in other programs. A message to a closed error output is dropped.
     """
     if sys.stdout is None:
         sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 (for the rest of the process)
@@ -26,12 +26,12 @@ def replace_closed_streams() -> None:
 
 
 def drop_output() -> None:
-    """Keep Python from flushing at exit, and failing at, what could not be written."""
+    """Discard the output that could not be written, so that Python does not flush it at exit and fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(error: RelayError) -> int:
-    """Write one line to the standard error output; return the exit status of ``error``."""
+    """Print ``error`` in one line on the standard error output; return its exit status."""
     line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(error))
     sys.stderr.write(f"vsmtprelay: {line}\n")
     return error.exit_status

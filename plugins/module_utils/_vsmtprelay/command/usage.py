@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ``vsmtprelay --help`` and the help of each command print."""
+"""The text of ``vsmtprelay --help`` and of the help for each command."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ Options, before the command:
     --database PATH       work on this file
     --server NAME         work on the database of this virtual server
     --all                 work on the databases of all virtual servers
-    --lock-timeout SECS   wait so long for others who write (default {LOCK_SECONDS:g})
-    --help, --version     after a command, --help tells of that command alone
+    --lock-timeout SECS   wait this long for other writers (default {LOCK_SECONDS:g})
+    --help, --version     after a command, --help describes that command alone
 
 Without --database, --server or --all: the virtual server whose root is your
 home directory, else the host's only or default one, as {TABLE}
@@ -59,7 +59,7 @@ says. IPv6 addresses may be written in any way, e.g. "2001:db8::5".
 HELP_OPTIONS = ("-h", "--help")
 TEXTS = {**dict.fromkeys(HELP_OPTIONS, USAGE + MORE), "--version": f"vsmtprelay {__version__}\n"}
 
-# The arguments of each command, and what it does; import_command has the help of import.
+# By command: its arguments and its description; import_command has the help of import.
 HELP = {
     "add": (
         "ip [ticks]",
@@ -114,7 +114,7 @@ trusted. The damaged file is kept beside it. A sound one is left alone.
 
 
 def help_of_command(words: Sequence[str]) -> str:
-    """Return the help of the command if its arguments ask for that, else an empty text."""
+    """Return the help of the command if its arguments request it, else an empty text."""
     name, arguments = words[0], words[1:]
     if "--" in arguments:
         arguments = arguments[: arguments.index("--")]

@@ -181,7 +181,7 @@ class WriterLock:
 
 
 class PreparedWriterLock(WriterLock):
-    """The writer lock, taken without waiting by a prepared file that is already written and has no name (open(2), O_TMPFILE)."""
+    """The writer lock, taken without waiting by a prepared file, which is written and has no name (open(2), O_TMPFILE)."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         """Link the file ``descriptor`` as the temporary file of the database ``path``; releasing the lock closes it.

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connections on which reports come, so that none is lost with the process that serves it.
+"""The descriptor store: systemd keeps the connections, so that no report is lost with the process that serves it.
 
-systemd keeps a duplicate of each (sd_pid_notify_with_fds(3), FDSTORE). When the recorder is killed, what it has not read yet is
-still there, and the next recorder gets it. When the recorder ends of its own accord, it lets the other side close first.
+systemd holds a duplicate of each connection (sd_pid_notify_with_fds(3), FDSTORE). If the recorder is killed, the
+data that it had not read yet is still there, and the next recorder reads it. If the recorder ends
+regularly, it lets the other side close first.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
     from aiohttp.web import Server
     from aiohttp.web_protocol import RequestHandler
 
-# As many as the unit's FileDescriptorStoreMax= lets systemd keep.
+# The same as FileDescriptorStoreMax= in the unit.
 MOST_KEPT = 4000
 
 
 class ServedConnections:
-    """The connections that ``servers`` serve. To be used from the event loop only."""
+    """The connections that ``servers`` serve. For use in the event loop only."""
 
     def __init__(self, servers: Sequence[Server], is_busy: Callable[[RequestHandler], bool]) -> None:
-        """Ask ``is_busy`` whether a report from a connection is being worked on."""
+        """``is_busy`` returns whether a report from a connection is being processed."""
         self._servers = servers
         self._is_busy = is_busy
         self._names: dict[RequestHandler, str] = {}
@@ -39,13 +40,13 @@ class ServedConnections:
         self._dismissed: set[RequestHandler] = set()
 
     async def adopt(self, connection: socket.socket, name: str, server: Server) -> None:
-        """Serve a connection that an earlier recorder left with systemd under ``name``."""
+        """Serve a connection that an earlier recorder left in the descriptor store under ``name``."""
         connection.setblocking(False)
         _transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(server, connection)
         self._names[protocol] = name
 
     def store_fds(self) -> None:
-        """Give systemd the connections that are new, and have it forget those that are closed; to be called now and then."""
+        """Add new connections to the descriptor store, and remove closed ones; called regularly."""
         open_ones = set(self._open_ones())
         for closed in [each for each in self._names if each not in open_ones]:
             daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={self._names.pop(closed)}")
@@ -54,15 +55,15 @@ class ServedConnections:
             if transport is not None and not transport.is_closing() and len(self._names) < MOST_KEPT:
                 self._number += 1
                 self._names[new] = name = f"report-{os.getpid()}-{self._number}"
-                # Also when the other side has closed it: there may be a report in it.
+                # Even if the other side has closed it: it may still contain a report.
                 descriptor = transport.get_extra_info("socket").fileno()
                 daemon.notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", fds=[descriptor])
 
     def dismiss(self) -> int:
-        """Have the other side close each connection on which nothing is going on, and tell how many there still are.
+        """Make the other side close each idle connection, and return the number of connections that remain.
 
-        Dovecot sees the end of what we send, and closes. A report that was on its way meanwhile is still read and recorded; had
-        we closed first, it would be lost.
+        Dovecot sees the end of the stream, and closes. A report that is in transit meanwhile is still read and
+        recorded; if the recorder closed first, it would be lost.
         """
         open_ones = list(self._open_ones())
         for each in open_ones:
@@ -73,7 +74,7 @@ class ServedConnections:
         return len(open_ones)
 
     def drop(self) -> None:
-        """Have systemd forget all of them."""
+        """Remove all connections from the descriptor store."""
         for name in self._names.values():
             daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
         self._names.clear()
@@ -84,7 +85,7 @@ class ServedConnections:
 
 
 def sockets_from_systemd() -> tuple[list[socket.socket], list[tuple[str, socket.socket]]]:
-    """Return the sockets that listen, and the connections that an earlier recorder left, with their names."""
+    """Return the listening sockets, and the connections that an earlier recorder left, with their names."""
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     listening, left = [], []
     for position, descriptor in enumerate(daemon.listen_fds()):

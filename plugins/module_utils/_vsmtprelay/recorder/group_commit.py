@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Group commit: all logins that wait for the same database go into one write.
+"""Group commit: all logins that wait for one database are written together.
 
-A login that comes alone finds its file prepared (database.prepared) and is written in the event
-loop: a change to another thread and back takes a third of the time of such a write. A write that
-may have to wait runs in a thread.
+A login that comes alone finds a prepared file (database.prepared) and is written in the event loop, since
+switching to a thread and back takes a third of the time of such a write. A write that may have to wait runs
+in a thread.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import ThreadPoolExecutor
 
-# How long a login is kept waiting for the database. Dovecot gives up after 250 ms (the role's setting) and lets the
-# login through, so that there is no use in holding it for longer.
+# How long a login waits for the database. Dovecot gives up after 250 ms (the role's setting) and lets the login
+# through, so waiting longer is useless.
 ANSWER_SECONDS = 0.2
-# How long one write may wait for makemap before the failure is told and the write is tried anew.
+# Deadline of one write that waits for makemap. Then the failure is logged and the write is retried.
 RECORDER_LOCK_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-# What is done for the next login waits so long after a write, and is not done if another login came: by then the answer is
-# out, and Dovecot has done its own part.
+# Work for the next login starts this long after a write, unless another login came: by then the answer is sent, and
+# Dovecot has done its part.
 RELEASE_SECONDS = 0.001
 PREPARE_SECONDS = 0.003
-# What is prepared is given up after so long without a login. A file that is open for writing keeps its file system from being
-# unmounted, or made read-only.
+# A prepared file is closed after this long without a login. A file that is open for writing keeps its file system from
+# being unmounted, or remounted read-only.
 IDLE_SECONDS = 5.0
-# On a disk on which a write takes longer, it is left to a thread, so that nobody waits for the disk of somebody else.
+# If a write takes longer, later writes run in a thread, so that no login waits for the disk of another virtual server.
 SLOW_SECONDS = 0.02
-# Logins kept for a database that cannot be written; each takes some 200 bytes.
+# The most logins kept for a database that cannot be written; each takes about 200 bytes.
 MOST_PENDING = 100_000
 
 
 class _Batch:
-    """Logins that are written together: ``tried`` is done when that was tried, ``written`` when they are on the disk."""
+    """Logins that are written together: ``tried`` is done after the first try, ``written`` when they are on the disk."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.logins: dict[str, int] = {}
         self.tried: asyncio.Future[None] = loop.create_future()
         self.written: asyncio.Future[None] = loop.create_future()
-        # Batches before it that could not be written.
+        # Earlier batches that could not be written.
         self.earlier: list[_Batch] = []
 
     def merge(self, failed: _Batch) -> None:
@@ -66,7 +66,7 @@ class _Batch:
 
 
 class GroupCommit:
-    """The logins on their way to one database. To be used from the event loop only."""
+    """The logins that wait for one database. For use in the event loop only."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class GroupCommit:
         prepared: set[PreparedFile] | None = None,
         published: Published | None = None,
     ) -> None:
-        """Write to the database at ``path``, in one of ``threads`` where it may take long; ``prepared`` and
-        ``published`` are as for PreparedFile.
+        """Write to the database at ``path``, in one of ``threads`` if it may take long.
 
-        Calls ``failed`` with a message for every write that did not succeed, and ``written`` after every one that did.
+        ``prepared`` and ``published`` are as for PreparedFile. ``failed`` is called with a message after every
+        failed write, ``written`` after every successful one.
         """
         self._threads = threads
         self._path = path
@@ -95,10 +95,10 @@ class GroupCommit:
         self._care: asyncio.TimerHandle | None = None
 
     async def add(self, key: str, timestamp: int) -> asyncio.Future[None]:
-        """Note that ``key`` logged in at ``timestamp`` (epoch seconds). Return a future that is done if that is on the disk.
+        """Record that ``key`` logged in at ``timestamp`` (epoch seconds); return a future that is done when it is on the disk.
 
-        A login that did not get there within ANSWER_SECONDS is not given up: it is written as soon as that is possible, and
-        the future is done then.
+        It waits at most ANSWER_SECONDS. A login that is not on the disk by then is written as soon as possible,
+        and the future is done then.
         """
         if self._writer is None and self._write_here({key: timestamp}):
             written = asyncio.get_running_loop().create_future()
@@ -116,13 +116,13 @@ class GroupCommit:
         return batch.written
 
     def pending(self) -> Iterator[tuple[str, int]]:
-        """Yield address and epoch seconds of what is not written yet."""
+        """Yield the key and the timestamp (epoch seconds) of each login that is not written yet."""
         for batch in (self._current, self._next):
             if batch:
                 yield from batch.logins.items()
 
     async def finish(self) -> None:
-        """Wait until everything is written. May take for ever: to be used with a time limit."""
+        """Wait until everything is written. May take forever: call it with a time limit."""
         while self._writer is not None:
             await asyncio.shield(self._writer)
         if self._care is not None:
@@ -161,14 +161,14 @@ class GroupCommit:
             batch.is_written()
             return True
         except Exception as error:  # pylint: disable=broad-except
-            # Whatever it was: the logins are kept for the next try.
+            # Whatever the error, the logins are kept for the next try.
             self._failed(f"{error} ({len(batch.logins)} logins wait for the next try)")
             return False
         finally:
             batch.tried.set_result(None)
 
     def _write_here(self, logins: dict[str, int]) -> bool:
-        """Write ``logins`` to the file that is prepared for them, without waiting; tell whether they are on the disk."""
+        """Write ``logins`` with the prepared file, without waiting; return whether they are on the disk."""
         if self._is_slow:
             return False
         begin = time.monotonic()
@@ -177,7 +177,7 @@ class GroupCommit:
         return written
 
     def _after_write(self) -> None:
-        """Tell that something was written, and see to the next file unless somebody waits already."""
+        """Report a successful write, and schedule the work for the next login unless one waits already."""
         self._written()
         if not self._next:
             self._take_care_in(RELEASE_SECONDS, self._release)
@@ -192,7 +192,7 @@ class GroupCommit:
         self._take_care_in(PREPARE_SECONDS, self._prepare)
 
     def _prepare(self) -> None:
-        """Have the next file prepared, unless somebody waits already."""
+        """Prepare the next file, unless a login waits already."""
         if self._writer is None and not self._is_slow:
             self._prepared_file.prepare()
             self._take_care_in(IDLE_SECONDS, self._prepared_file.close)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The login recorder: a small HTTP service that a POP or IMAP server asks after every right password.
+"""The login recorder: a small HTTP service that a POP or IMAP server asks after every correct password.
 
-It answers when the login is in the database, and it answers "let them in" in every case: reading mail never fails
-because of us. Dovecot asks as it asks any policy server (Dovecot manual, "Authentication policy server"); the PAM helper
-does as Dovecot.
+It answers when the login is in the database. The answer always permits the login: reading mail never fails
+because of the recorder. Dovecot asks it as any policy server (Dovecot manual, "Authentication policy
+server"); the PAM helper sends the same request.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
 FINISH_SECONDS = 10.0
-# In the query: whether this user may come in. Dovecot can ask other questions as well.
+# In the query: whether the login is permitted. Dovecot can ask other questions as well.
 ASKED = "command=allow"
 LET_THEM_IN = b'{"status": 0, "msg": ""}'
 
 
 class Recorder:
-    """Takes reports of logins and sees to it that each gets into the right database."""
+    """Accepts reports of logins and records each in the database of its virtual server."""
 
     def __init__(
         self, servers: VirtualServers, reader: LoginReader, log: RecorderLog, key: str = "", spool: Spool | None = None
     ) -> None:
-        """``key`` is the secret that a report has to bring along where anybody can reach the socket."""
+        """``key`` is the secret that a report must carry on a socket that any local user can reach."""
         self._servers = servers
         self._reader = reader
         self._log = log
@@ -58,15 +58,16 @@ class Recorder:
         self._busy: set[object] = set()
 
     def server(self, trusted: bool) -> web.Server:
-        """Return the server for one socket; with ``trusted``, its file permissions decide who may report.
+        """Return the server for one socket; with ``trusted``, the permissions of the socket decide who may report.
 
-        It is aiohttp's server without router and middlewares: there is one path, and every login waits for all that is there.
+        It is aiohttp's server without router and middlewares: there is only one path, and every login waits for
+        each layer.
         """
         request = functools.partial(_request, asyncio.get_running_loop())
         return web.Server(functools.partial(self._report, trusted), request_factory=request, access_log=None)
 
     async def recover_spool(self) -> None:
-        """Record the logins that were taken by a recorder that was then killed."""
+        """Record the logins that an earlier recorder accepted before it was killed."""
         names = {server.relayers_db: server.name for server in self._servers.servers}
         entries = [entry for entry in self._spool.entries() if entry.relayers_db in names]
         all_written = await asyncio.gather(*map(self._writers.write, entries))
@@ -74,20 +75,20 @@ class Recorder:
             written.add_done_callback(functools.partial(self._log.recorded_from_spool, entry.key, names[entry.relayers_db]))
 
     def is_busy(self, connection: object) -> bool:
-        """Tell whether a report from ``connection`` is being worked on."""
+        """Return whether a report from ``connection`` is being processed."""
         return connection in self._busy
 
     def stop(self) -> None:
-        """From now on have every connection closed after the answer to the report that it brings."""
+        """From now on close every connection after the answer to its report."""
         self._is_stopping = True
 
     async def finish(self) -> None:
-        """Wait until all that was taken is written, or FINISH_SECONDS are over."""
+        """Wait until all accepted logins are written, at most FINISH_SECONDS."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._writers.finish(), FINISH_SECONDS)
 
     async def _report(self, trusted: bool, request: web.BaseRequest) -> web.Response:
-        """Answer one report of a login. Raises HTTPException for what is none."""
+        """Answer one report of a login. Raises HTTPException for any other request."""
         now = int(time.time())
         if request.rel_url.raw_path != PATH:
             raise web.HTTPNotFound()
@@ -108,7 +109,7 @@ class Recorder:
         return answer
 
     async def _take(self, request: web.BaseRequest, now: int) -> None:
-        """Take the login that ``request`` reports. Raises HTTPException for what is no report."""
+        """Record the login that ``request`` reports. Raises HTTPException if it is not a report."""
         try:
             login = self._reader.parse(await request.read())
             server = self._servers.of_login(login.local_key, login.domain)
@@ -135,7 +136,7 @@ class Recorder:
     async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
         written = await self._writers.write(LoginEntry(server.relayers_db, login.key, now))
         if written.done():
-            # The client waits for the answer, and nobody for the line in the journal.
+            # The answer comes first, since the client waits for it; the line in the journal can wait.
             asyncio.get_running_loop().call_soon(self._log.recorded, login, server)
         else:
             self._log.delayed(login, server, written)
@@ -149,5 +150,5 @@ def _request(
     writer: AbstractStreamWriter,
     task: asyncio.Task[None],
 ) -> web.BaseRequest:
-    """Return the request that aiohttp has read the head of; a body of more than LARGEST_REPORT bytes is not taken."""
+    """Return the request whose head aiohttp has read; a body of more than LARGEST_REPORT bytes is rejected."""
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_REPORT)

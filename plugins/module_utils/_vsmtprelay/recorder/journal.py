@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the recorder tells people: a line in the systemd journal for each login, and counters in the state of its unit."""
+"""The recorder's log: a line in the systemd journal for each login, and counters in the status of its unit."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from .login import Login
 
 IDENTIFIER = "vsmtprelay-recorder"
-# syslog(3): information, warning, notice, error. Somebody who tries out secrets is to be noticed.
+# syslog(3): information, warning, notice, error. A process that tries out secrets should be noticed.
 PRIORITIES = {"recorded": "6", "delayed": "4", "ignored": "6", "refused": "5", "failed": "3"}
-# Systemd and whoever listens to it have better things to do than to follow every login.
+# Limits the notifications, so that systemd and its listeners do not handle one for every login.
 STATUS_SECONDS = 1.0
-# Any local user can make the recorder refuse as many reports as he likes; the journal gets one line for those of a second.
+# Any local user can cause any number of refused reports; the journal gets one line for those of each second.
 REFUSED_SECONDS = 1.0
-# Delayed logins of which a second line tells when they were written.
+# The most delayed logins that get a second line when they are written.
 MOST_DELAYED = 10_000
 LONGEST_USER = 200  # characters of a user name
-LONGEST_MESSAGE = 1000  # characters; some quote what was reported
+LONGEST_MESSAGE = 1000  # characters; some messages quote the report
 
 
 class RecorderLog:
-    """Counts and tells what becomes of the reports. To be used from the event loop only."""
+    """Counts and logs the results of reports. For use in the event loop only."""
 
     def __init__(self) -> None:
         self.counters: collections.Counter[str] = collections.Counter(dict.fromkeys(PRIORITIES, 0))
@@ -40,7 +40,7 @@ class RecorderLog:
         self._delayed = 0
 
     def count(self, what: str, message: str, **fields: str) -> None:
-        """Count one event of the kind ``what`` (a key of PRIORITIES) and write a line, with ``fields`` of its own."""
+        """Count one event of the kind ``what`` (a key of PRIORITIES) and log a line with the journal ``fields``."""
         self.counters[what] += 1
         self._have_status_told()
         if what == "refused":
@@ -52,15 +52,15 @@ class RecorderLog:
         self._send(what, message, **fields)
 
     def recorded(self, login: Login, server: VirtualServer) -> None:
-        """Tell that ``login`` is in the database of ``server``."""
+        """Log that ``login`` is in the database of ``server``."""
         self._tell_of_login("recorded", login, server)
 
     def recorded_from_spool(self, key: str, server: str, _written: asyncio.Future[None]) -> None:
-        """Tell that a login from ``key`` that an earlier recorder took is in the database of ``server``."""
+        """Log that a login from ``key``, accepted by an earlier recorder, is in the database of ``server``."""
         self.count("recorded", f"recorded {key} from the spool server={server}", RELAY_ADDRESS=key, RELAY_SERVER=server)
 
     def delayed(self, login: Login, server: VirtualServer, written: asyncio.Future[None]) -> None:
-        """Tell that ``login`` has to wait for the database, and later, when ``written`` is done, that it is there."""
+        """Log that ``login`` has to wait for the database, and once ``written`` is done, that it is there."""
         self._tell_of_login("delayed", login, server)
         if self._delayed < MOST_DELAYED:
             self._delayed += 1
@@ -72,7 +72,7 @@ class RecorderLog:
             self._tell_of_login("recorded", login, server)
 
     def _tell_of_login(self, what: str, login: Login, server: VirtualServer) -> None:
-        # A user name may hold anything. The message quotes it; the journal takes the field as it is.
+        # A user name may contain any character. The message quotes it; the journal stores the field unchanged.
         user = login.user[:LONGEST_USER]
         self.count(
             what,
@@ -84,7 +84,7 @@ class RecorderLog:
         )
 
     def _send(self, what: str, message: str, **fields: str) -> None:
-        # Without a CODE_ field, the library looks for the line of source that it was called from, for longer than it sends.
+        # Without a CODE_ field, the library looks up the calling source line, which takes longer than sending.
         fields.update(SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], CODE_FUNC=what)
         journal.send(message[:LONGEST_MESSAGE], **fields)
 

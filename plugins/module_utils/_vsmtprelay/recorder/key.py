@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secret by which the recorder knows that a report comes from Dovecot.
+"""The secret that proves to the recorder that a report comes from Dovecot.
 
-Dovecot 2.3 reports over TCP, and any local user can reach that port. The file is the one line of Dovecot configuration
-that tells Dovecot what to send; the recorder takes the secret out of the same line, so that there is one secret in one place.
+Dovecot 2.3 reports over TCP, and any local user can reach that port. The file is one line of Dovecot
+configuration, which makes Dovecot send the secret. The recorder reads the secret from the same line, so that
+it exists in one place.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ FEWEST_CHARACTERS = 32
 
 
 def create(path: str) -> None:
-    """Write a new random secret to ``path``, readable by nobody but root. Raises UnwritableError."""
+    """Write a new random secret to ``path``, readable by root only. Raises UnwritableError."""
     text_file.create_directory(os.path.dirname(path))
     line = f"{SETTING} = {HEADER}:{secrets.token_hex(32)}\n"
     text_file.replace(path, line.encode(), text_file.Attributes(os.geteuid(), os.getegid(), 0o600))
 
 
 def is_right(given: bytes, key: bytes) -> bool:
-    """Tell whether a report that brought ``given`` along may be taken, in a time that does not tell how much of it fits."""
+    """Return whether ``given``, from a report, is the key; compares in constant time."""
     return bool(key) and hmac.compare_digest(given.strip(), key)
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""aiohttp and systemd's library: the recorder takes them from the distribution, and nothing else here needs them.
+"""aiohttp and systemd's library, which only the recorder needs, from the distribution.
 
-A library that is missing is None. The recorder says at its start which package has to be installed.
+A missing library is None. At its start the recorder names the package to install.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One login, as a POP or IMAP server reports it, and whether it is one to record.
+"""One login, as a POP or IMAP server reports it, and whether to record it.
 
-The report is a JSON object with the text members ``rip`` (the client's address), ``lip`` (the local address), ``service``,
-``user`` and ``domain``. Dovecot sends it as an auth policy request after a right password (Dovecot manual, "Authentication
-policy server"); the role tells Dovecot to send these members.
+The report is a JSON object with the text members ``rip`` (the client's address), ``lip`` (the local address),
+``service``, ``user`` and ``domain``. Dovecot sends it as an auth policy request after a correct password
+(Dovecot manual, "Authentication policy server"); the role configures Dovecot to send these members.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Where the recorder takes reports: the path of the request, and the socket for those who can speak to one.
+# Where the recorder accepts reports: the path of the request, and the socket for clients that can use one.
 PATH = "/login"
 SOCKET = "/run/vsmtprelay-recorder.sock"
 
-# Dovecot also asks for SMTP AUTH, ManageSieve and its own tools: those who use them read no mail.
+# Dovecot also asks for SMTP AUTH, ManageSieve and its own tools, whose users do not read mail.
 SERVICES = ("pop3", "imap")
 
 
 class NotRecorded(RelayError):
-    """A login that is none of ours: the message says why."""
+    """A login that is not to be recorded; the message gives the reason."""
 
 
 class Login:
-    """A right user name and password. ``key`` is the client's address and ``local_key`` the server's, as key_of() writes."""
+    """A login with a correct password. ``key`` is that of the client's address, ``local_key`` that of the server's."""
 
     __slots__ = ("domain", "key", "local_key", "service", "user")
 
@@ -46,7 +46,7 @@ class Login:
 
 
 class LoginReader:
-    """Takes logins out of reports, and leaves those out that are not to be recorded."""
+    """Parses reports, and rejects logins that are not to be recorded."""
 
     def __init__(self, ignored: Iterable[str] = ()) -> None:
         """``ignored`` are networks whose logins are not recorded; loopback never is. Raises MalformedError."""
@@ -55,7 +55,7 @@ class LoginReader:
     def parse(self, body: bytes) -> Login:
         """Return the login that ``body`` reports.
 
-        Raises MalformedError if it is no report, NotRecorded if the login is not to be recorded.
+        Raises MalformedError if it is not a report, NotRecorded if the login is not to be recorded.
         """
         report = _object(body)
         service = _text(report, "service")
@@ -85,5 +85,5 @@ def _text(report: dict[str, object], name: str) -> str:
     value = report.get(name, "")
     if not isinstance(value, str):
         raise MalformedError(f"the report's {name} is not text")
-    # JSON can write half of a surrogate pair, which no journal and no file name takes.
+    # JSON can encode half of a surrogate pair, which neither the journal nor a file name accepts.
     return value.encode("utf-8", "backslashreplace").decode()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a login becomes on its way to the disk: spool, writers and group commit hand it on."""
+"""The login entry, which the spool, the writers and group commit pass on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 class LoginEntry(NamedTuple):
     """An entry for the database at the path ``relayers_db``.
 
-    ``key`` is the client's address as key_of() writes it, ``timestamp`` epoch seconds.
+    ``key`` is the key of the client's address, ``timestamp`` is epoch seconds.
     """
 
     relayers_db: str

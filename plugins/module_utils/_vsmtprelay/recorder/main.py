@@ -33,27 +33,29 @@ if TYPE_CHECKING:
 
 UNIT = "vsmtprelay-recorder.service"
 EXIT_UNAVAILABLE = 69
-# How often the service tells systemd that it is alive, and looks after its connections. Its unit asks for once a second.
+# How often the service notifies systemd that it is alive, and checks its connections. Its unit requires once a second.
 CARE_SECONDS = 0.25
-# After how long a thread that writes has to let the event loop have its turn. Python's 5 ms would be added to a login, and to
-# the time in which a report is read and not yet in the spool.
+# After how long a writing thread has to yield to the event loop. Python's default of 5 ms would be added to a login, and
+# to the time between reading a report and adding it to the spool.
 SWITCH_SECONDS = 0.0002
-# How long those who report have, when the service ends, to close their connections.
+# How long clients have, when the service ends, to close their connections.
 DISMISS_SECONDS = 2.0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the recorder until SIGTERM; ``arguments`` without the command's own name. Returns the exit status."""
+    """Run the recorder with ``arguments`` (without the program name) until SIGTERM; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="vsmtprelay-recorder",
-        description="Records the addresses of those who log in to read mail. Started by systemd's socket.",
+        description="Records the addresses of clients that log in to read mail. Started by systemd's socket.",
     )
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--status", action="store_true", help="tell how many logins were recorded since it started, and end")
-    other.add_argument("--create-key", metavar="PATH", help="write a new secret there, and end")
-    other.add_argument("--key-file", metavar="PATH", help="file with the secret that a report over TCP brings along")
+    other.add_argument("--status", action="store_true", help="print how many logins were recorded since it started, and exit")
+    other.add_argument("--create-key", metavar="PATH", help="write a new secret there, and exit")
+    other.add_argument("--key-file", metavar="PATH", help="file with the secret that a report over TCP must carry")
     parser.add_argument("--ignore", action="append", default=[], metavar="NETWORK", help="do not record logins from there")
-    parser.add_argument("--spool", default="", metavar="PATH", help="keep there what is not written yet, should it be killed")
+    parser.add_argument(
+        "--spool", default="", metavar="PATH", help="keep logins there until they are written, in case it is killed"
+    )
     parser.add_argument("--table", default=TABLE, metavar="PATH", help="the virtual servers (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
@@ -89,7 +91,7 @@ def _missing_packages() -> list[str]:
 
 
 def _print_status() -> int:
-    """Print what the service last told systemd; returns the exit status, 3 if it is not running (as systemctl does)."""
+    """Print the last status that the service sent to systemd; return the exit status, 3 if it is not running, as systemctl."""
     properties = ("ActiveState", "StatusText", "ActiveEnterTimestamp")
     command = ["systemctl", "show", *(f"--property={name}" for name in properties), UNIT]
     try:
@@ -149,5 +151,5 @@ async def _serve(
 
 
 def _is_trusted(each: socket.socket) -> bool:
-    """Tell whether its file's permissions have decided who is at the other end."""
+    """Return whether the permissions of the socket file decide who can connect."""
     return each.family == socket.AF_UNIX

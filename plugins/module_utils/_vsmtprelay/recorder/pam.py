@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command vsmtprelay-pam, which pam_exec(8) runs: hands a login to the recorder, as Dovecot does of its own accord.
+"""The command vsmtprelay-pam, which pam_exec(8) runs: it reports a login to the recorder, as Dovecot does by itself.
 
-PAM comes to the account phase when the password was right, waits for this command, and is told to go on whatever its result is.
-It is started for every login, so it imports little: Python's HTTP client alone would double the time that it takes.
+PAM reaches the account phase after a correct password and waits for this command. Its configuration makes it
+continue whatever the result is. The command runs for every login, so it imports little: Python's HTTP client
+alone would double its run time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import syslog
 
 from .login import PATH, SOCKET
 
-# As long as Dovecot waits, for all that is done here.
+# Deadline of the whole command, the same as Dovecot's.
 ANSWER_SECONDS = 0.25
 
 
@@ -26,7 +27,7 @@ def main(environment: dict[bytes, bytes], path: str = SOCKET) -> int:
 
     Returns the exit status, 0 if there was an answer. Ends the process by SIGALRM after ANSWER_SECONDS.
     """
-    # The server that PAM is part of may ignore or block the signal, and this process inherits that.
+    # The server that uses PAM may ignore or block the signal, and this process inherits that.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     signal.setitimer(signal.ITIMER_REAL, ANSWER_SECONDS)
@@ -44,7 +45,7 @@ def main(environment: dict[bytes, bytes], path: str = SOCKET) -> int:
 def report_of(environment: dict[bytes, bytes]) -> dict[str, str]:
     """Return the report of the login that pam_exec(8) describes in ``environment``, as login.py reads it.
 
-    The service is pop3 or imap where PAM's name of it says so: servers call it pop3, pop, imap4, gnu-pop3d ...
+    The service is pop3 or imap if the PAM service name contains pop or imap: pop3, pop, imap4, gnu-pop3d ...
     """
     user, service, client = (
         environment.get(name, b"").decode("utf-8", "backslashreplace") for name in (b"PAM_USER", b"PAM_SERVICE", b"PAM_RHOST")
@@ -56,7 +57,7 @@ def report_of(environment: dict[bytes, bytes]) -> dict[str, str]:
 
 
 def _deliver(report: bytes, path: str) -> None:
-    """Send ``report`` and wait for the answer, whatever it is. Raises OSError if there is none."""
+    """Send ``report`` and wait for any answer. Raises OSError if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
         connection.sendall(

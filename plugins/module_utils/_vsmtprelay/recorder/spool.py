@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The spool: entries that the recorder has taken and not yet written. A killed recorder finds them at its next start.
+"""The spool: login entries that are accepted and not yet written. A killed recorder finds them at its next start.
 
-A line of JSON for each: the path of the database, the client's address and epoch seconds. The lines
-go to the kernel without fsync: they outlive the process, not a loss of power.
+Each is a line of JSON: the path of the database, the key of the client's address, and epoch seconds. The
+lines are written without fsync: they survive the process, not a power failure.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# When as much has been written without a moment at which nothing waited, only what waits is kept.
+# Once it has grown to this size without a moment at which no login waited, only the waiting entries are kept.
 LARGEST_SPOOL_BYTES = 1 << 20
 
 
 class Spool:
-    """The spool file at ``path`` (str); with no path there is none, and nothing is kept."""
+    """The spool file at ``path`` (str); without a path nothing is kept."""
 
     def __init__(self, path: str = "") -> None:
-        """Open the file, or create it, readable by nobody else. Raises OSError."""
+        """Open the file, or create it with mode 0600. Raises OSError."""
         self._size = self._kept = 0
         self._descriptor = -1
         if path:
@@ -36,7 +36,7 @@ class Spool:
             self._size = os.fstat(self._descriptor).st_size
 
     def entries(self) -> Iterator[LoginEntry]:
-        """Yield each entry in it; a line that was cut off is passed over."""
+        """Yield each entry in it; a truncated line is ignored."""
         if self._size:
             for line in os.pread(self._descriptor, self._size, 0).splitlines():
                 try:
@@ -55,7 +55,7 @@ class Spool:
                 pass
 
     def is_full(self) -> bool:
-        """Tell whether it has grown so large that replace() is worth it."""
+        """Return whether it has grown large enough for replace()."""
         return self._size > max(LARGEST_SPOOL_BYTES, 2 * self._kept)
 
     def replace(self, entries: Iterator[LoginEntry]) -> None:

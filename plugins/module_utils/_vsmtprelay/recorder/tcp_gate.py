@@ -2,11 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recorder's TCP port: a connection is served when it has brought the right key, and strangers cost next to nothing.
+"""The recorder's TCP port: a connection is served once it has shown the right key; before, it costs almost nothing.
 
-Dovecot 2.3 reports over TCP, and any local user can open connections to that port. aiohttp takes a tenth of a millisecond
-and several kilobytes for each; a user who opens some thousands again and again would keep it from Dovecot's. So aiohttp
-gets a connection only after the head of its first request showed the key, and until then it is a socket and what it said.
+Dovecot 2.3 reports over TCP, and any local user can connect to that port. aiohttp takes a tenth of a
+millisecond and several kilobytes for each connection; a user who opens thousands again and again would starve
+Dovecot's. So aiohttp gets a connection only after the head of its first request has shown the key. Until then
+the connection is only a socket and a buffer.
 """
 
 from __future__ import annotations
@@ -23,28 +24,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Dovecot sends its request right after connecting. Even where strangers come as fast as they can be accepted,
-# more than a tenth of a second passes until so many have come after it.
+# Dovecot sends its request right after connecting. Even if strangers connect as fast as they can be accepted, more
+# than a tenth of a second passes until this many have connected after it.
 MOST_STRANGERS = 4000
-# How long a connection may be open before it has shown the key.
+# How long a connection may be open without having shown the key.
 STRANGER_SECONDS = 5.0
-# Connections accepted before those that are there already get their turn.
+# Connections accepted in a row before open ones get their turn.
 ACCEPTED_IN_A_ROW = 100
 # Connections that systemd and the kernel keep for the recorder while it is busy or down.
 BACKLOG = 4096
-LONGEST_HEAD = 4096  # bytes; Dovecot's has some 400
+LONGEST_HEAD = 4096  # bytes; Dovecot's has about 400
 END_OF_HEAD = b"\r\n\r\n"
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CLOSE_WITHOUT_TRACE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: the kernel keeps nothing of the connection
 
 
 class Connections:
-    """The connections to one listening socket. To be used from the event loop only."""
+    """The connections to one listening socket. For use in the event loop only."""
 
     def __init__(
         self, listener: socket.socket, server: Callable[[], asyncio.Protocol], key: bytes, refused: Callable[[str], None]
     ) -> None:
-        """Serve those who show ``key`` with a protocol that ``server`` makes; tell ``refused`` of each that is sent away."""
+        """Serve each connection that shows ``key`` with a protocol from ``server``; call ``refused`` for each refused one."""
         self._listener = listener
         self._server = server
         self._key = key
@@ -56,14 +57,14 @@ class Connections:
         self._loop.add_reader(listener, self._accept)
 
     def close(self) -> None:
-        """Accept no more, and send away all who have not shown the key."""
+        """Stop accepting, and close all connections that have not shown the key."""
         self._loop.remove_reader(self._listener)
         self._listener.close()
         for connection in list(self._strangers):
             self._forget(connection).close()
 
     def close_unauthenticated(self) -> None:
-        """Close the connections that have been open for STRANGER_SECONDS without a key; to be called now and then."""
+        """Close the connections that have been open for STRANGER_SECONDS without the key; called regularly."""
         limit = time.monotonic() - STRANGER_SECONDS
         while self._strangers and next(iter(self._strangers.values())).since < limit:
             self._drop_oldest()
@@ -83,7 +84,7 @@ class Connections:
                 self._drop_oldest()
             connection.setblocking(False)
             self._strangers[connection] = _Stranger()
-            # When there are many, Dovecot's request is there by now, or the connection is closed already.
+            # With many connections, Dovecot's request has arrived by now, or the connection is closed already.
             self._read(connection)
             if connection in self._strangers:
                 self._loop.add_reader(connection, self._read, connection)
@@ -124,7 +125,7 @@ class Connections:
         try:
             connection.send(REFUSAL)
         except OSError:
-            pass  # whoever does not wait for the answer does not get it
+            pass  # the client did not wait for the answer
         self._forget(connection).close()
 
     def _drop_oldest(self) -> None:
@@ -140,7 +141,7 @@ class Connections:
 
 
 class _Stranger:
-    """What is known of a connection that has not shown the key: since when it is there, and what it said."""
+    """A connection that has not shown the key: the time since which it is open, and the data received."""
 
     __slots__ = ("said", "since")
 
@@ -150,7 +151,7 @@ class _Stranger:
 
 
 class _Introduction(asyncio.Protocol):
-    """Gives a connection to its protocol, together with what was read from it before."""
+    """Passes a connection to its protocol, together with the data already read."""
 
     def __init__(self, protocol: asyncio.Protocol, said: bytes) -> None:
         self._protocol = protocol

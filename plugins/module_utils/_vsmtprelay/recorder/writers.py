@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way of all logins to their databases: one GroupCommit for each database, and the spool before them.
+"""The writers of all databases: one GroupCommit for each database, and the spool before them.
 
-An entry is in the spool from the moment at which its login was taken until it is in its database.
+An entry is in the spool from the moment its login is accepted until it is in its database.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from ..database.prepared import PreparedFile
     from .spool import Spool
 
-# Each database that another process holds locked takes a thread for RECORDER_LOCK_SECONDS. The owners of so
-# many can lock theirs, and the logins of all other virtual servers are still written at once; asyncio's own
-# threads are six on two cores.
+# Each database that another process holds locked occupies a thread for RECORDER_LOCK_SECONDS. Even if this many
+# owners minus one lock their databases, the logins of all other virtual servers are still written at once. asyncio's
+# default is six threads on two cores.
 MOST_WRITERS = 64
 
 
 class Writers:
-    """The writers of all databases. To be used from the event loop only."""
+    """The writers of all databases. For use in the event loop only."""
 
     def __init__(self, failed: Callable[[str], None], spool: Spool) -> None:
-        """Call ``failed`` with a message for every write that did not succeed."""
+        """``failed`` is called with a message after every failed write."""
         self._failed = failed
         self._spool = spool
         self._threads = ThreadPoolExecutor(MOST_WRITERS)
@@ -42,7 +42,7 @@ class Writers:
         self._commits: dict[str, GroupCommit] = {}
 
     async def write(self, entry: LoginEntry) -> asyncio.Future[None]:
-        """Put ``entry`` into its database. Return a future that is done when it is on the disk, as GroupCommit.add() does."""
+        """Write ``entry`` to its database; return a future that is done when it is on the disk, as GroupCommit.add() does."""
         self._spool.append(entry)
         commit = self._commits.get(entry.relayers_db)
         if commit is None:
@@ -57,7 +57,7 @@ class Writers:
         await asyncio.gather(*(commit.finish() for commit in self._commits.values()))
 
     def _empty_spool(self) -> None:
-        """Empty the spool after a write: when no entry waits, which happens many times a second, or when it grew too large."""
+        """Empty the spool after a write if no entry waits, which happens many times a second, or if it grew too large."""
         if self._spool.is_full() or next(self._pending(), None) is None:
             self._spool.replace(self._pending())
 
