@@ -7,25 +7,13 @@ folder.
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-from .blocks import CHECKOUT
+from support.rooms import CHECKOUT, FLOORS, SHARED, imports
 
 DOCS = CHECKOUT / "docs"
-SHARED = "plugins/module_utils/_vsmtprelay"
-# The rooms of the shared code, from the ground up. A room imports only rooms of lower floors.
-FLOORS = (
-    ("errors",),
-    ("programs",),
-    ("entries", "files", "backends"),
-    ("database", "servers", "sendmail"),
-    ("status", "role"),
-    ("recorder", "command"),
-)
 # Nearly every room uses these: arrows to them would hide the others.
 USED_BY_ALL = ("errors", "programs", "entries", "files")
 # Readable by day and by night, wherever the drawing stands; what graphviz writes are only defaults for this.
@@ -54,40 +42,6 @@ CALLS = [
     ("roles", "modules"),
 ]
 COPIES = [("roles", "command"), ("roles", "recorder")]
-
-
-def room_of(file: str) -> str:
-    """Return the room of a Python file of plugins/: its folder, and of the ground of the shared code the file itself."""
-    path = Path(file)
-    return path.stem if str(path.parent) == SHARED else path.parent.name
-
-
-def sources() -> list[str]:
-    """Return the Python files of plugins/ that do something, below the checkout."""
-    files = (file.relative_to(CHECKOUT) for file in (CHECKOUT / "plugins").rglob("*.py"))
-    return sorted(str(file) for file in files if file.name != "__init__.py" and file.parent.name != "doc_fragments")
-
-
-def imports() -> set[tuple[str, str]]:
-    """Return which room imports which other one."""
-    pairs = {(room_of(file), room_of(imported)) for file in sources() for imported in _imported_by(file)}
-    return {(importer, imported) for importer, imported in pairs if importer != imported}
-
-
-def _imported_by(file: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse((CHECKOUT / file).read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        module = node.module or ""
-        if node.level:
-            base = Path(file).parents[node.level - 1] / module.replace(".", "/")
-        elif module.startswith("ansible_collections.vsmtp.relay."):
-            base = Path(module.removeprefix("ansible_collections.vsmtp.relay.").replace(".", "/"))
-        else:
-            continue
-        for candidate in (base, *(base / name.name for name in node.names)):
-            if (CHECKOUT / f"{candidate}.py").exists():
-                yield f"{candidate}.py"
 
 
 def how_it_works() -> str:

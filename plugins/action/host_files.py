@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = True
 
     def run(self, tmp=None, task_vars=None):
-        """Run the module, and once more with the archive if it asks for that."""
+        """Run the module, and run it again with the archive if it asks for one."""
         result = super().run(tmp, task_vars)
         arguments, contents = dict(self._task.args), {}
         parts, used = arguments.pop("parts", None), arguments.pop("used", None)
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
         return {**item, "content": lookup.run([template], variables)[0]}
 
     def _described(self, item, contents):
-        """Yield a file as the module takes it: with the digest of its source, whose content goes into ``contents``."""
+        """Yield a file as the module takes it, with the digest of its source; add the content to ``contents``."""
         if not isinstance(item, dict) or not item.get("source"):
             yield item
             return

@@ -12,6 +12,7 @@ version_added: 0.2.0
 description:
   - Writes many texts to files on the controller, in one task and without a connection, as the user who runs Ansible.
   - Only that user can read them. Missing directories are created. Each file is replaced atomically.
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:

@@ -13,6 +13,7 @@ description:
   - Ensures the content, the owner and the mode of a list of files, in one task and one connection.
   - Ensures that systemd units run and have read the present files.
   - The role uses it for everything that it installs, so that an unchanged host takes little time.
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:
@@ -80,7 +81,7 @@ options:
     type: list
     elements: str
   used:
-    description: What the host uses. A file or unit that needs anything else becomes absent. By default everything.
+    description: The components that the host uses. A file or unit that needs another one becomes absent. By default all.
     type: list
     elements: str
   state:

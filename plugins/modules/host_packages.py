@@ -13,6 +13,7 @@ description:
   - Compares the packages of a Debian host before and after an installation, and records the difference, dependencies included.
   - Later removes exactly the recorded packages. A package that another package needs by then stays.
   - An interrupted installation is completed first, and counts from its beginning.
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 requirements:

@@ -14,6 +14,7 @@ description:
     that cannot be extended, and the files of a list that exist.
   - Returns every reason why the role cannot do what its variables say, before anything is changed.
   - The role runs it first, in one task, so that it gathers no unused facts.
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:

@@ -13,6 +13,7 @@ description:
   - Prints a table of the results of M(vsmtp.relay.relay_status_info) on many hosts, and what needs attention.
   - Optionally writes the same as JSON, and as one HTML page with plots. The page is self-contained.
   - Runs on the controller. Use it with C(run_once).
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 requirements:
@@ -27,7 +28,7 @@ options:
     elements: dict
   found:
     description:
-      - Instead of O(hosts), what the playbook status registered on each host; its name as V(host), the result of
+      - Instead of O(hosts), the results that the playbook status registered on each host; its name as V(host), the result of
         M(vsmtp.relay.relay_status_info) as V(status), that of the role in check mode as V(role), and its fault as V(role_fault).
     type: list
     elements: dict

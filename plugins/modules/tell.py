@@ -13,6 +13,7 @@ description:
   - Prints one line that begins with the name of the host and reports what a playbook of this collection did there.
   - Prints one line for each fault, and fails if there is one.
   - Runs on the controller.
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:

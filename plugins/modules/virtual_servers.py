@@ -16,6 +16,7 @@ description:
   - A server that is in the old table and not in the list is departing. The ruleset is removed from its C(sendmail.cf) file. The target keeps a record
     of departing servers until that is done, so the next run completes an interrupted one.
   - If anything in the list is malformed, nothing is written, and all faults are reported.
+  - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which files and units of a list a run of host_files handles on one host, and in what order."""
+"""The files and units of a list that one run of host_files handles on a host, and their order."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def chosen(items: Sequence[Any], parts: Collection[str] | None, used: Collection[str] | None) -> list[Any]:
-    """Return the items that belong to one of ``parts``, or to none; those that the host does not use have the state absent.
+    """Return the items of ``parts``, and those without a part; items that the host does not use get the state absent.
 
-    The keys ``part`` and ``needs`` are for this function alone: they are left out of the result. None for ``parts`` or
-    ``used`` stands for all. Anything but a dictionary stays: the module reports it.
+    Only this function uses the keys ``part`` and ``needs``; the result lacks them. None for ``parts`` or
+    ``used`` means all. Anything but a dictionary stays: the module reports it.
     """
     return [_as_used(item, used) for item in items if not isinstance(item, dict) or _is_in(item.get("part"), parts)]
 
 
 def in_order(units: Sequence[Any]) -> list[Any]:
-    """Return ``units`` in reverse order if one of them is absent: Dovecot has to forget the recorder before it goes."""
+    """Return ``units``, reversed if one of them is absent: Dovecot must stop asking the recorder before its removal."""
     absent = any(isinstance(unit, dict) and unit.get("state") == "absent" for unit in units)
     return list(reversed(units)) if absent else list(units)
 

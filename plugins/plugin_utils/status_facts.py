@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a host for a report, from what the playbook status registered there. status_words says what it consists of."""
+"""The state of a host for a report, from the results that the playbook status registered. status_words describes its fields."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def host_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state of one host.
 
-    ``found`` has its name as ``host``; as ``status`` the result of relay_status_info; as ``role`` the result of the role's
-    last task in check mode, empty where the role did not run; as ``role_fault`` the reason why the role would fail, or "".
+    ``found`` has the name as ``host``, the result of relay_status_info as ``status``, the result of the role's
+    last task in check mode as ``role``, empty if the role did not run, and as ``role_fault`` the reason why the
+    role would fail, or "".
     """
     name, status = found["host"], found["status"]
     if status.get("unreachable"):

@@ -79,7 +79,7 @@ def install_file(files: UndoableFiles, item: Mapping[str, Any], sent: Sent) -> b
         command = [temporary if word == "%s" else word for word in item["validate"] or []]
         if not command:
             return
-        judged = programs.run(command, programs.SECONDS_TO_TELL)
+        judged = programs.run(command, programs.SECONDS_TO_REPORT)
         if judged.status != 0:
             raise MalformedError(f"{item['path']}: {command[0]} rejects it, the old file is in place: {judged.complaint}")
 

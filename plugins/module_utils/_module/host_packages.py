@@ -40,7 +40,7 @@ def dpkg(*words: str) -> programs.Ended:
 
 def checked_output_of(*command: str) -> str:
     """Return the output of a command. Raises UnreadableError if it fails."""
-    ended = programs.run(command, programs.SECONDS_TO_TELL)
+    ended = programs.run(command, programs.SECONDS_TO_REPORT)
     if ended.status != 0:
         raise UnreadableError(f"{' '.join(command)}: {ended.complaint}")
     return ended.text
@@ -48,7 +48,7 @@ def checked_output_of(*command: str) -> str:
 
 def finish_what_was_cut_off(module: AnsibleModule) -> bool:
     """Configure the packages that dpkg only unpacked; return whether there were any. apt-get refuses to work before."""
-    if not (os.listdir(UPDATES) or programs.run(["dpkg", "--audit"], programs.SECONDS_TO_TELL).output.strip()):
+    if not (os.listdir(UPDATES) or programs.run(["dpkg", "--audit"], programs.SECONDS_TO_REPORT).output.strip()):
         return False
     if not module.check_mode:
         done = dpkg("--force-confold", "--configure", "--pending")

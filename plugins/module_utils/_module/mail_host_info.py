@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def output_of(*command: str) -> str:
     """Return the output of a command, whatever its exit status is."""
-    return programs.run(command, programs.SECONDS_TO_TELL).text
+    return programs.run(command, programs.SECONDS_TO_REPORT).text
 
 
 def sendmail(module: AnsibleModule) -> dict[str, Any]:

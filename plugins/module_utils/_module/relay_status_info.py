@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def recorder() -> str:
     """Return whether the units of the recorder are active. Raises RelayError if systemctl cannot be run."""
     command = ["systemctl", "show", "--property", "LoadState,ActiveState", "--", *UNITS]
-    lines = programs.run(command, programs.SECONDS_TO_TELL).text.splitlines()
+    lines = programs.run(command, programs.SECONDS_TO_REPORT).text.splitlines()
     if "LoadState=loaded" not in lines:
         return "none"
     return "up" if lines.count("ActiveState=active") == len(UNITS) else "down"

@@ -71,7 +71,7 @@ def wanted_entries(path: str, relayers: Iterable[Any], last_day: str | None, win
     return wanted
 
 
-def permanent_keys(path: str, addresses: Iterable[str] | None) -> set[str] | None:
+def keys_of_permanent(path: str, addresses: Iterable[str] | None) -> set[str] | None:
     """Return the keys of ``addresses``, or None without a list. Raises MalformedError, which names the database."""
     try:
         return None if addresses is None else {key_of(address) for address in addresses}
@@ -87,7 +87,7 @@ def repaired(path: str, lock_timeout: float, check_mode: bool) -> dict[str, Any]
     return None if done is None else {"damaged_file": done.copy, "entries": done.entries}
 
 
-def window_of(server: VirtualServer, variables: Mapping[str, Any]) -> int:
+def window_of_server(server: VirtualServer, variables: Mapping[str, Any]) -> int:
     """Return the minutes for which an entry of ``server`` relays: by its sendmail.cf, else by the role's ``variables``."""
     window: int | None
     try:
@@ -137,13 +137,13 @@ def run(module: AnsibleModule) -> None:
         path, server, window = item["path"], item.get("server"), parameters["window"]
         result: dict[str, Any] = {"path": path}
         if server is not None:
-            window = window_of(server, variables) if window is None else window
+            window = window_of_server(server, variables) if window is None else window
             result.update(virtual_server=server.name, window=window)
         elif window is None:
             window = role_variables.DEFAULTS["window"]
         wanted = wanted_entries(path, item["relayers"], parameters["last_day"], window, now)
         if present:
-            permanent = permanent_keys(path, item["permanent"])
+            permanent = keys_of_permanent(path, item["permanent"])
             edit = edits.ensure(wanted, now, refresh_after, parameters["purge"], permanent)
         else:
             edit = edits.delete(list(wanted))

@@ -89,12 +89,12 @@ class _Units:
             # This fails if the unit was never loaded.
             programs.run(["systemctl", "stop", name], programs.SECONDS_TO_START)
             if self._before[name]["UnitFileState"] != "enabled":
-                programs.run(["systemctl", "disable", name], programs.SECONDS_TO_TELL)
+                programs.run(["systemctl", "disable", name], programs.SECONDS_TO_REPORT)
         self._files.put_back()
         self._do("daemon-reload")
         for name in own:
             # Otherwise the next start could exceed systemd's start limit.
-            programs.run(["systemctl", "reset-failed", name], programs.SECONDS_TO_TELL)
+            programs.run(["systemctl", "reset-failed", name], programs.SECONDS_TO_REPORT)
             if self._before[name]["ActiveState"] == "active":
                 self._do("start", name)
         for item in items:
@@ -106,14 +106,14 @@ class _Units:
 
     def last_words(self, name: str) -> str:
         """Return the last line that the unit's program logged since the start, else systemd's first warning, else nothing."""
-        programs.run(["journalctl", "--sync"], programs.SECONDS_TO_TELL)
+        programs.run(["journalctl", "--sync"], programs.SECONDS_TO_REPORT)
         own, systemd = (
             programs.run(
                 [
                     *("journalctl", "--quiet", "--no-pager", "--output=cat", f"--since=@{self._began}"),
                     *matches,
                 ],
-                programs.SECONDS_TO_TELL,
+                programs.SECONDS_TO_REPORT,
             ).text.splitlines()
             for matches in ([f"_SYSTEMD_UNIT={name}"], ["--priority=warning", f"UNIT={name}"])
         )
@@ -167,7 +167,7 @@ class _Units:
             raise SystemctlError(f"{name} did not stay up")
 
     def _properties(self, name: str) -> dict[str, str]:
-        shown = programs.run(["systemctl", "show", "--property", PROPERTIES, "--", name], programs.SECONDS_TO_TELL)
+        shown = programs.run(["systemctl", "show", "--property", PROPERTIES, "--", name], programs.SECONDS_TO_REPORT)
         if shown.status != 0:
             raise SystemctlError(f"{name}: systemctl cannot show it: {shown.complaint}")
         pairs = (line.partition("=") for line in shown.text.splitlines())

@@ -10,11 +10,10 @@ these same files to ``/usr/local/lib/vsmtprelay``.
 
 A package may import only from packages on the lines above its own::
 
-    errors, programs
-    entries, files
-    backends
-    database, servers
-    sendmail
+    errors
+    programs
+    entries, files, backends
+    database, servers, sendmail
     status, role
     recorder, command
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # After su, root's PATH can be a user's PATH without these directories. dpkg, for one, needs them.
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 # Deadline of a program that only reports something, in seconds.
-SECONDS_TO_TELL = 60.0
+SECONDS_TO_REPORT = 60.0
 # Deadline for systemd to restart a unit: twice its default of 90 seconds, plus a margin (systemd-system.conf(5)).
 SECONDS_TO_START = 240.0
 # Deadline of a package manager.

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from documentation.blocks import CHECKOUT
-from documentation.drawings import DOCS, DRAWINGS, FLOORS, SHARED, drawn, imports, room_of, sources, words
+from documentation.drawings import DOCS, DRAWINGS, drawn, words
+
+from support.rooms import CHECKOUT, FLOORS, SHARED, room_of, sources
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -15,23 +16,6 @@ def test_a_drawing_says_what_its_source_says(name):
     drawing = (DOCS / name).read_text(encoding="utf-8")
     assert words(drawing) == words(drawn(DRAWINGS[name]())), f"run make drawings, and commit docs/{name}"
     assert "prefers-color-scheme: dark" in drawing
-
-
-def test_every_room_of_the_shared_code_is_on_one_floor():
-    rooms = [room for floor in FLOORS for room in floor]
-    assert sorted(rooms) == sorted({room_of(file) for file in sources() if file.startswith(SHARED)})
-
-
-def test_the_shared_code_imports_only_what_is_on_lower_floors_and_nothing_of_ansible_s():
-    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
-    # The one exception: to run a program can fail.
-    pairs = imports() - {("programs", "errors")}
-    wrong = [
-        (room, imported)
-        for room, imported in pairs
-        if room in floor_of and floor_of.get(imported, len(FLOORS)) >= floor_of[room]
-    ]
-    assert wrong == []
 
 
 @pytest.fixture(scope="module")

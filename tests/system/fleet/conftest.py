@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet: eight mail hosts of three Debian releases, some with one virtual server, some with ten."""
+"""A fleet: eight mail hosts of three Debian releases, some with one virtual server, some with ten.
+
+The numbers of the files are their order: they are the steps of one story, from the rollout on.
+"""
 
 from __future__ import annotations
 

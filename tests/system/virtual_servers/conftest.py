@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mail host of each Debian release, set up by the playbook, and clients with addresses of their own."""
+"""A mail host of each Debian release, set up by the playbook, and clients with separate addresses.
+
+The numbers of the files are their order: the tests of one daemon need the hosts before they get a daemon for each server.
+"""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ def test_every_variable_of_the_role_is_documented_with_its_default():
 
 def test_the_role_documents_the_fields_of_a_virtual_server():
     options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert tuple(options["pop_before_smtp_virtual_servers"]["options"]) == virtual_servers.FIELDS
+    assert tuple(options["pop_before_smtp_virtual_servers"]["options"]) == virtual_servers.SERVER_FIELDS
 
 
 def test_the_role_documents_the_fields_of_a_permission():
     options = load(ROLE / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert tuple(options["pop_before_smtp_permissions"]["options"]) == permissions.FIELDS
+    assert tuple(options["pop_before_smtp_permissions"]["options"]) == permissions.PERMISSION_FIELDS
 
 
 def test_the_shared_code_imports_no_ansible():

@@ -31,7 +31,7 @@ def failures():
 
 @pytest.fixture
 def commit(relayers_db, failures, monkeypatch):
-    monkeypatch.setattr(group_commit, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "WRITE_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(group_commit, "RECORDER_LOCK_SECONDS", 0.3)
     return GroupCommit(relayers_db.path, failures.append)
 

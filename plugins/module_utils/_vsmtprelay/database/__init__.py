@@ -4,8 +4,8 @@
 
 """relayers.db: consistent reads and atomic changes.
 
-Face: relayers_db (read(), change()), edits, repair, prepared.PreparedFile, published.Published, locks.Deadline.
-Imports errors, entries, files and backends.
+Face: relayers_db (read(), change()), edits, repair, prepared.PreparedFile, published.Published. Imports errors,
+entries, files and backends.
 
 Terms:
 

@@ -25,8 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-RETRY_SECONDS = 0.002
-LONGEST_RETRY_SECONDS = 0.05
+LOCK_RETRY_SECONDS = 0.002
+LONGEST_LOCK_RETRY_SECONDS = 0.05
 
 
 class Deadline:
@@ -35,7 +35,7 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
-        self._pause = RETRY_SECONDS
+        self._pause = LOCK_RETRY_SECONDS
 
     def wait(self, path: str, holder: str) -> None:
         """Sleep a little before the next try. Raises BusyError, which names ``path`` and ``holder``, past the deadline."""
@@ -45,7 +45,7 @@ class Deadline:
                 f"find the process with fuser -v {path}, and try again"
             )
         time.sleep(self._pause)
-        self._pause = min(2 * self._pause, LONGEST_RETRY_SECONDS)
+        self._pause = min(2 * self._pause, LONGEST_LOCK_RETRY_SECONDS)
 
 
 class QuiescentFile:

@@ -74,7 +74,7 @@ def change(
     """
     path = resolve(path)
     deadline = Deadline(lock_seconds)
-    with write_errors(path), Snapshot(path, deadline, published=published) as snapshot:
+    with WriteErrors(path), Snapshot(path, deadline, published=published) as snapshot:
         if not snapshot.exists and not create:
             return Changes()
         changes = snapshot.try_out(edit) if check_only else snapshot.apply(edit)
@@ -89,7 +89,7 @@ def change(
         return changes
 
 
-class write_errors:
+class WriteErrors:
     """A context manager that turns OSError into an error that names the database and the remedy."""
 
     def __init__(self, path: str) -> None:

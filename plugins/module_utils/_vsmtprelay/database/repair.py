@@ -18,7 +18,7 @@ from ..errors import MalformedError, UnreadableError
 from ..files.symlinks import resolve
 from .locks import Deadline, WriterLock
 from .publish import publish
-from .relayers_db import LOCK_SECONDS, write_errors
+from .relayers_db import LOCK_SECONDS, WriteErrors
 from .snapshot import Snapshot
 
 
@@ -55,7 +55,7 @@ def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = Fal
     """
     path = resolve(path)
     deadline = Deadline(lock_seconds)
-    with write_errors(path), Snapshot(path, deadline, damaged=True) as snapshot:
+    with WriteErrors(path), Snapshot(path, deadline, damaged=True) as snapshot:
         if not snapshot.exists:
             raise UnreadableError(f"{path}: no such database")
         if _is_sound(snapshot):

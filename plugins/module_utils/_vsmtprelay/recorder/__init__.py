@@ -4,14 +4,14 @@
 
 """The recorder: the service that receives logins from Dovecot or PAM and records them in the databases.
 
-Face: main (the service), pam (the program that PAM runs). Imports errors, programs, entries, files, servers
-and database; from outside, aiohttp and systemd.
+Face: main (the service), pam (the program that PAM runs), key (the secret that Dovecot 2.3 sends). Imports
+errors, programs, entries, files, servers and database; from outside, aiohttp and systemd.
 
 Terms:
 
 - report: the message about one login, an HTTP request of Dovecot's auth policy or of pam;
-- login: what a report says: who logged in, from which address, and at which address of this host;
-- login entry: what is recorded of it: virtual server, key and timestamp;
+- login: the content of a report: user, service, client address, and local address of this host;
+- login entry: the record of a login: database, key and timestamp;
 - spool: the file of login entries that are not in a database yet; a killed recorder finds them at its next start;
 - descriptor store: systemd's store of open connections, which outlive the process that serves them;
 - group commit: all login entries that wait for one database go into it with one change.

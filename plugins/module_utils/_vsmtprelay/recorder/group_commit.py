@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 0.2
 # Deadline of one write that waits for makemap. Then the failure is logged and the write is retried.
 RECORDER_LOCK_SECONDS = 5.0
-RETRY_SECONDS = 1.0
+WRITE_RETRY_SECONDS = 1.0
 # Work for the next login starts this long after a write, unless another login came: by then the answer is sent, and
 # Dovecot has done its part.
 RELEASE_SECONDS = 0.001
@@ -141,7 +141,7 @@ class GroupCommit:
                 if done:
                     self._after_write()
                 else:
-                    await asyncio.sleep(RETRY_SECONDS)
+                    await asyncio.sleep(WRITE_RETRY_SECONDS)
         finally:
             self._writer = None
 

@@ -95,7 +95,7 @@ def _print_status() -> int:
     properties = ("ActiveState", "StatusText", "ActiveEnterTimestamp")
     command = ["systemctl", "show", *(f"--property={name}" for name in properties), UNIT]
     try:
-        shown = programs.run(command, programs.SECONDS_TO_TELL)
+        shown = programs.run(command, programs.SECONDS_TO_REPORT)
     except RelayError as error:
         sys.stderr.write(f"vsmtprelay-recorder: {error}\n")
         return error.exit_status

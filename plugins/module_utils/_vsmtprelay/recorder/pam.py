@@ -5,8 +5,8 @@
 """The command vsmtprelay-pam, which pam_exec(8) runs: it reports a login to the recorder, as Dovecot does by itself.
 
 PAM reaches the account phase after a correct password and waits for this command. Its configuration makes it
-continue whatever the result is. The command runs for every login, so it imports little: Python's HTTP client
-alone would double its run time.
+continue whatever the result is. The command runs for every login, so it uses no HTTP client (start-up: see
+the ``__init__`` of the library).
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Daemon:
             return False
         return 0 < self._written() <= os.stat(self.path).st_ctime_ns
 
-    def tell(self) -> tuple[int, int] | None:
+    def request_reload(self) -> tuple[int, int] | None:
         """Send SIGHUP; return the argument for wait_until_back(), or None if no daemon runs. Raises UnwritableError."""
         process_id, written = self.process_id(), self._written()
         if process_id is None:
@@ -85,12 +85,12 @@ class Daemon:
             ) from None
         return process_id, written
 
-    def wait_until_back(self, told: tuple[int, int]) -> None:
-        """Wait until the daemon has rewritten its PidFile; ``told`` is the result of tell().
+    def wait_until_back(self, before: tuple[int, int]) -> None:
+        """Wait until the daemon has rewritten its PidFile; ``before`` is the result of request_reload().
 
         Raises BusyError after RESTART_SECONDS.
         """
-        process_id, written = told
+        process_id, written = before
         end = time.monotonic() + RESTART_SECONDS
         while self._written() == written or self.process_id() is None:
             if time.monotonic() > end:
@@ -176,16 +176,16 @@ def reload(daemons: Iterable[Daemon], restore: Callable[[str], bool] = _nothing)
     configuration of each daemon that did not come back: it restores the old file and returns whether there
     was one, and the daemon is started with it.
     """
-    told, done, failures = [], [], []
+    waiting, done, failures = [], [], []
     for daemon in daemons:
         try:
-            before = daemon.tell()
+            before = daemon.request_reload()
         except UnwritableError as error:
             failures.append(str(error))
             continue
         if before is not None:
-            told.append((daemon, before))
-    for daemon, before in told:
+            waiting.append((daemon, before))
+    for daemon, before in waiting:
         try:
             daemon.wait_until_back(before)
             done.append(daemon.path)

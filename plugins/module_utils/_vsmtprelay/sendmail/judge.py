@@ -85,8 +85,8 @@ class Judge:
             known = _expand(self._m4, path, text_file.read(path) or b"")[2]
             complaints = [complaint for complaint in complaints if complaint not in known]
         if status != 0 or complaints:
-            told = "; ".join(complaints) or f"exit status {status}"
-            raise MalformedError(f"m4 rejects it, the old file is in place: {told}")
+            reason = "; ".join(complaints) or f"exit status {status}"
+            raise MalformedError(f"m4 rejects it, the old file is in place: {reason}")
         return output
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .virtual_servers import VirtualServers
 
-FIELDS = ("address", "owner", "reason", "virtual_servers")
+PERMISSION_FIELDS = ("address", "owner", "reason", "virtual_servers")
 
 
 def permanent_keys(permissions: Iterable[Mapping[str, Any]], servers: VirtualServers) -> dict[str, list[str]]:
@@ -48,9 +48,9 @@ def read_permissions(
 
 
 def _read(permission: Mapping[str, Any]) -> tuple[str, list[str]]:
-    unknown = sorted(set(permission) - set(FIELDS))
+    unknown = sorted(set(permission) - set(PERMISSION_FIELDS))
     if unknown:
-        raise MalformedError(f"has no field {unknown[0]!r}; the fields are {', '.join(FIELDS)}")
+        raise MalformedError(f"has no field {unknown[0]!r}; the fields are {', '.join(PERMISSION_FIELDS)}")
     if not isinstance(permission.get("address"), str):
         raise MalformedError("needs an address")
     return key_of(permission["address"]), list(permission.get("virtual_servers") or [])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TABLE = "/etc/vsmtprelay/virtual_servers"
-FIELDS = ("name", "root", "relayers_db", "sendmail_cf", "addresses", "domains")
+SERVER_FIELDS = ("name", "root", "relayers_db", "sendmail_cf", "addresses", "domains")
 HEADER = "# The virtual servers of this host. Written by the role vsmtp.relay.pop_before_smtp; changes are lost.\n"
 # In place of names: all virtual servers of a host. No server can have this name.
 EVERY_SERVER = "*"
@@ -36,7 +36,7 @@ class VirtualServer:
     ``addresses`` are keys as key_of() gives them, ``domains`` lower-case names.
     """
 
-    __slots__ = FIELDS
+    __slots__ = SERVER_FIELDS
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class VirtualServer:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, lists as lists."""
-        values = {field: getattr(self, field) for field in FIELDS}
+        values = {field: getattr(self, field) for field in SERVER_FIELDS}
         return {field: list(value) if isinstance(value, tuple) else value for field, value in values.items()}
 
     def owner(self) -> str:
@@ -95,7 +95,7 @@ class VirtualServers:
 
     @classmethod
     def from_list(cls, items: Iterable[Mapping[str, Any]]) -> VirtualServers:
-        """Return the servers of the role's variable: mappings with ``name`` and any other of FIELDS.
+        """Return the servers of the role's variable: mappings with ``name`` and any other of SERVER_FIELDS.
 
         Raises one MalformedError that lists all missing names, unknown fields and malformed values.
         """
@@ -208,8 +208,10 @@ def read_table(path: str) -> list[VirtualServer]:
         if not line or line.startswith("#"):
             continue
         fields = line.split("\t")
-        if len(fields) != len(FIELDS):
-            raise MalformedError(f"{path}: line {number} has {len(fields)} fields instead of {len(FIELDS)}; run the role again")
+        if len(fields) != len(SERVER_FIELDS):
+            raise MalformedError(
+                f"{path}: line {number} has {len(fields)} fields instead of {len(SERVER_FIELDS)}; run the role again"
+            )
         name, root, relayers_db, sendmail_cf, addresses, domains = fields
         servers.append(VirtualServer(name, root, relayers_db, sendmail_cf, _split(addresses), _split(domains)))
     return servers
@@ -217,7 +219,7 @@ def read_table(path: str) -> list[VirtualServer]:
 
 def table_of(servers: Iterable[VirtualServer]) -> str:
     """Return the text of a table of ``servers``."""
-    lines = [HEADER, "# " + "\t".join(FIELDS) + "\n"]
+    lines = [HEADER, "# " + "\t".join(SERVER_FIELDS) + "\n"]
     for server in servers:
         paths = (server.root, server.relayers_db, server.sendmail_cf)
         lines.append("\t".join((server.name, *paths, ",".join(server.addresses), ",".join(server.domains))) + "\n")
@@ -231,10 +233,10 @@ def departed(before: Iterable[VirtualServer], present: Iterable[VirtualServer]) 
 
 
 def _server_of(item: Mapping[str, Any]) -> VirtualServer:
-    unknown = sorted(set(item) - set(FIELDS))
+    unknown = sorted(set(item) - set(SERVER_FIELDS))
     if unknown or not item.get("name"):
         fault = f"has no field {unknown[0]!r}" if unknown else "needs a name"
-        raise MalformedError(f"virtual server {item.get('name')!r}: {fault}; the fields are {', '.join(FIELDS)}")
+        raise MalformedError(f"virtual server {item.get('name')!r}: {fault}; the fields are {', '.join(SERVER_FIELDS)}")
     return VirtualServer(**{field: value for field, value in item.items() if value is not None})
 
 
