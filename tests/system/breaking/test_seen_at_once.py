@@ -12,7 +12,8 @@ from support.mail import REMOTE, Smtp
 CHANGER = """
 import subprocess, sys
 sys.path.insert(0, "/usr/local/lib")
-from vsmtprelay import database, edits
+from vsmtprelay.database import edits
+from vsmtprelay.database import relayers_db as database
 PATH, number = "/etc/mail/relayers.db", 0
 for line in sys.stdin:
     command, key = line.split()

@@ -324,7 +324,11 @@ def test_logins_go_on_while_a_local_user_opens_thousands_of_connections(tcp_host
                 seconds.append(time.monotonic() - start)
         attack.stdin.close()
         counts = json.loads(attack.stdout.read())
-    assert counts["closed_by_service"] > 0
+    if way == "flood":
+        # It closes its oldest connections itself: on a busy machine before the recorder has so many that it closes any.
+        assert counts["opened"] > 2 * 5000
+    else:
+        assert counts["closed_by_service"] > 0
     if way == "flood":
         # More connections than the kernel keeps: it can turn Dovecot's away too. Nothing of that lasts.
         assert log_in(reader, host.guest.address4, user="alice", password=PASSWORD)

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import variables
 
 CHECKOUT = Path(__file__).parents[3]
-UNWANTED = re.compile(r"\b(tell|tells|told|telling|whom|of one['’]s own|none of ours|for good)\b", re.IGNORECASE)
+UNWANTED = re.compile(r"\b(tell|tells|told|telling|whom|of one.s own|none of ours|for good)\b", re.IGNORECASE)
 # Public names that contain one of the words, each as it is written in YAML and in documentation.
 NAMES = re.compile(
     r"\bvsmtp\.relay\.tell\b|\bplugins/(action|modules)/tell\.py\b"  # the plugin
