@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the issue asks for: how many medians of another contestant ours may take, at one size."""
+"""The targets that the results are compared with: how many medians of another contestant ours may take, at one size."""
 
 from __future__ import annotations
 
