@@ -19,15 +19,17 @@ def measure(sizes, quick):
     """Yield a row for each size and variant, as commands.measure() does."""
     from vsmtprelay.database import edits
     from vsmtprelay.database import relayers_db as database
+    from vsmtprelay.database.published import Published
 
     numbers = iter(range(1 << 20))
+    published = Published()
     now = int(time.time())
 
     def add():
         number = next(numbers)
         edit = edits.put({f"240.{number >> 16}.{number >> 8 & 255}.{number & 255}": now})
         begin = perf_counter()
-        changes = database.change(databases.LIVE, edit)
+        changes = database.change(databases.LIVE, edit, published=published)
         took = perf_counter() - begin
         if changes.count != 1:
             raise SystemExit("an add did not add")

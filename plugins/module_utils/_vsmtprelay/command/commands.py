@@ -12,7 +12,6 @@ import time
 
 from ..database import edits, relayers_db
 from ..entries.addresses import key_of
-from ..entries.makemap_text import dump_lines
 from ..entries.timestamps import expiry_cutoff, parse_minutes, parse_timestamp
 from ..errors import UnreadableError, UsageError
 from .output import complain
@@ -120,6 +119,8 @@ def _import(arguments: Sequence[str], lock_seconds: float) -> Callable[[str], in
 
 def _print(path: str, lock_seconds: float, limit: int | None) -> int:
     """Print the entries stamped at ``limit`` (epoch seconds) or before, or all entries if it is None."""
+    from ..entries.makemap_text import dump_lines  # start-up: see __init__
+
     with relayers_db.read(_existing(path), lock_seconds) as snapshot:
         sys.stdout.buffer.writelines(dump_lines(snapshot.pages(), limit))
     return 0

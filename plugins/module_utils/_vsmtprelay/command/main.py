@@ -15,7 +15,6 @@ from ..errors import InputOutputError, MalformedError, RelayError, UsageError
 from ..servers.virtual_servers import TABLE, VirtualServers
 from .commands import parse_command
 from .output import complain, drop_output, replace_closed_streams
-from .usage import TEXTS, USAGE, help_of_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +61,11 @@ def _run(arguments: Sequence[str], table: str) -> int:
             sys.stdout.write(words[0])
             return 0
         if not words:
+            from .usage import USAGE  # start-up: see __init__
+
             sys.stderr.write(USAGE)
             return UsageError.exit_status
-        help_text = "" if call.ended else help_of_command(words)
+        help_text = "" if call.ended else _help_of_command(words)
         if help_text:
             sys.stdout.write(help_text)
             return 0
@@ -97,11 +98,13 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
         if option + equals == "--":
             call.ended = True
             break
-        if option in TEXTS and not equals:
-            return None, [TEXTS[option]]
         if option == "--all" and not equals:
             call.all = True
         elif option not in OPTIONS_WITH_VALUE:
+            from .usage import TEXTS
+
+            if option in TEXTS and not equals:
+                return None, [TEXTS[option]]
             raise UsageError(f"unknown option {option + equals + value!r}; vsmtprelay --help shows the options")
         else:
             if not equals and words:
@@ -115,6 +118,14 @@ def _parse_options(arguments: Sequence[str]) -> tuple[_Call | None, Sequence[str
     if (call.database != "") + (call.server != "") + call.all > 1:
         raise UsageError("--database, --server and --all exclude each other")
     return call, words
+
+
+def _help_of_command(words: Sequence[str]) -> str:
+    if not any(word.startswith("-") for word in words[1:]):
+        return ""
+    from .usage import help_of_command
+
+    return help_of_command(words)
 
 
 def _parse_seconds(text: str) -> float:

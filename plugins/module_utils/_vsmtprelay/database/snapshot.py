@@ -12,7 +12,6 @@ import os
 import stat
 
 from ..backends.berkeley_file import HashFile
-from ..backends.no_entries import NoEntries
 from ..errors import InputOutputError, UnreadableError, remedy_for
 from .locks import Deadline, QuiescentFile
 from .published import Published, identity_at, identity_of
@@ -102,6 +101,8 @@ class Snapshot:
         """Return the changes that ``edit`` would make, for check mode; the result must not be published."""
         if self.exists:
             return self.apply(edit)
+        from ..backends.no_entries import NoEntries  # start-up: see __init__
+
         changes = edit(NoEntries())
         changes.created = True
         return changes
