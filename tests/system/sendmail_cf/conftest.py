@@ -15,7 +15,7 @@ from support.throttles import lift_throttles
 from .corpus import ROOT, STOCK, files, written_by_hand
 
 RELEASES = ("bullseye", "bookworm", "trixie")
-PLAYBOOK = str(CHECKOUT / "tests" / "sendmail_cf" / "rulesets.yml")
+PLAYBOOK = str(CHECKOUT / "tests" / "system" / "sendmail_cf" / "rulesets.yml")
 PATIENCE_SECONDS = 60
 
 
