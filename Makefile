@@ -21,7 +21,7 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
 .PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit
-.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder breaking clean
+.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder breaking hostile-owner clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -105,6 +105,9 @@ recorder: $(VENV)/ready collection
 
 breaking: $(VENV)/ready collection
 	pytest -s tests/system/breaking
+
+hostile-owner: $(VENV)/ready collection
+	pytest -s tests/system/hostile_owner
 
 # What a killed run left is cleared outside the guests' network too.
 molecule: $(VENV)/ready collection images

@@ -9,8 +9,8 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import printable
 from ansible_collections.vsmtp.relay.plugins.plugin_utils import run_words
-from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import printable
 
 ABOUT = {
     "permit": run_words.of_permit,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from .status_words import ago, attention, drift_of, expiry_of, printable, summary
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import printable
+
+from .status_words import ago, attention, drift_of, expiry_of, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

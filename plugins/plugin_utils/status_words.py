@@ -67,11 +67,6 @@ def drift_of(host: Mapping[str, Any]) -> str:
     return "not looked at" if drift is None else str(len(drift)) if drift else "none"
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with control characters escaped."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(text))
-
-
 def _of_host(host: Mapping[str, Any]) -> Iterator[str]:
     name = host["host"]
     if host["fault"]:

@@ -91,7 +91,8 @@ def window_of_server(server: VirtualServer, variables: Mapping[str, Any]) -> int
     """Return the minutes for which an entry of ``server`` relays: by its sendmail.cf, else by the role's ``variables``."""
     window: int | None
     try:
-        window = window_in((text_file.read(server.sendmail_cf) or b"").decode("utf-8", "surrogateescape"))
+        content = text_file.read(server.sendmail_cf, text_file.LARGEST_CONFIGURATION) or b""
+        window = window_in(content.decode("utf-8", "surrogateescape"))
     except RelayError:
         window = None
     if window is None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .._vsmtprelay.errors import BusyError, MalformedError, RelayError, UnreadableError
 from .._vsmtprelay.files import symlinks, text_file
+from .._vsmtprelay.files.owner import RightsOfOwner
 from .._vsmtprelay.sendmail.cf_text import is_mc, without_ruleset
 from .._vsmtprelay.sendmail.daemon import Daemon
 from .._vsmtprelay.sendmail.daemon import reload as reload_daemons
@@ -121,8 +122,9 @@ class _Editor:
         return []
 
     def _edit_file(self, path: str, ruleset: Ruleset | None, diff: list[dict[str, str]]) -> dict[str, Any]:
-        symlinks.resolve(path)  # before it is read, since sendmail's errors quote the file
-        before = text_file.read(path)
+        with RightsOfOwner(path):
+            symlinks.resolve(path)  # before it is read, since sendmail's errors quote the file
+        before = text_file.read(path, text_file.LARGEST_CONFIGURATION)
         result: dict[str, Any] = {"path": path, "changed": False}
         if before is None:
             if ruleset is None:

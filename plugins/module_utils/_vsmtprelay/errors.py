@@ -17,6 +17,10 @@ class RelayError(Exception):
 
     exit_status = 70  # EX_SOFTWARE
 
+    def __str__(self) -> str:
+        """Return the message as one line: the names of files in it may hold any character."""
+        return printable(super().__str__())
+
 
 class UsageError(RelayError):
     """The command line is not understood."""
@@ -73,3 +77,10 @@ def remedy_for(error: OSError) -> str:
         errno.ENOTDIR: "a part of the path is a file; check the path",
         errno.ELOOP: "check the symbolic links on the path",
     }.get(error.errno or 0, "check the path and its permissions")
+
+
+def printable(text: str) -> str:
+    """Return ``text`` as one line without control characters: a name in it can neither forge a line nor command a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -12,10 +12,12 @@ session, so that it cannot open /dev/tty either, and under a deadline.
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import subprocess
+import time
 
-from .errors import BusyError, UnreadableError
+from .errors import BusyError, MalformedError, UnreadableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 # After su, root's PATH can be a user's PATH without these directories. dpkg, for one, needs them.
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+# The size of a pipe (pipe(7)).
+PIPE_BYTES = 65536
 # Deadline of a program that only reports something, in seconds.
 SECONDS_TO_REPORT = 60.0
 # Deadline for systemd to restart a unit: twice its default of 90 seconds, plus a margin (systemd-system.conf(5)).
@@ -54,14 +58,21 @@ class Ended:
 
 
 def run(
-    command: Sequence[str], seconds: float, data: bytes = b"", directory: str = "/", descriptors: Sequence[int] = ()
+    command: Sequence[str],
+    seconds: float,
+    data: bytes = b"",
+    directory: str = "/",
+    descriptors: Sequence[int] = (),
+    most: int | None = None,
 ) -> Ended:
     """Run ``command`` in ``directory`` with ``data`` as its standard input, and wait for it to end.
 
-    The program inherits ``descriptors`` under the same numbers.
+    The program inherits ``descriptors`` under the same numbers. ``most`` is the largest output, in bytes, of a program
+    that is not trusted to have an end; standard output and error output count together.
 
-    Raises BusyError if the program, or a child that inherited its output, runs for more than ``seconds``:
-    its session is killed. Raises UnreadableError if there is no such program.
+    Raises BusyError if the program, or a child that inherited its output, runs for more than ``seconds``,
+    and MalformedError if it prints more than ``most``: its session is killed. Raises UnreadableError if there is no
+    such program.
     """
     try:
         # AnsibleModule.run_command() has no deadline, passes the terminal on, and does not exist in the programs on targets.
@@ -80,7 +91,13 @@ def run(
         raise _not_run(command, error) from None
     with process:
         try:
-            output, errors = process.communicate(data or None, timeout=seconds)
+            if most is None:
+                output, errors = process.communicate(data or None, timeout=seconds)
+            else:
+                printed = _communicate(process, data, seconds, most)
+                if printed is None:
+                    raise MalformedError(f"{' '.join(command)}: printed more than {most} bytes")
+                output, errors = printed
         except BaseException as error:
             _kill_session(process)
             if isinstance(error, subprocess.TimeoutExpired):
@@ -114,6 +131,48 @@ def _environment() -> dict[str, str]:
     known = os.environ.get("PATH", "").split(os.pathsep)
     path = [*filter(None, known), *(directory for directory in SYSTEM_DIRECTORIES if directory not in known)]
     return {**os.environ, "LC_ALL": "C", "PATH": os.pathsep.join(path)}
+
+
+def _communicate(process: subprocess.Popen[bytes], data: bytes, seconds: float, most: int) -> tuple[bytes, bytes] | None:
+    """Return the output and the error output, as Popen.communicate(), or None if they are larger than ``most``.
+
+    Popen.communicate() keeps whatever a program prints. Raises TimeoutExpired.
+    """
+    deadline = time.monotonic() + seconds
+    printed: dict[int, list[bytes]] = {}
+    room = most
+    with selectors.DefaultSelector() as selector:
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            selector.register(stream, selectors.EVENT_READ)
+            printed[stream.fileno()] = []
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, seconds)
+            for key, _events in selector.select(left):
+                if key.fd in printed:
+                    chunk = os.read(key.fd, PIPE_BYTES)
+                    room -= len(chunk)
+                    if room < 0:
+                        return None
+                    printed[key.fd].append(chunk)
+                    if not chunk:
+                        selector.unregister(key.fd)
+                    continue
+                try:
+                    data = data[os.write(key.fd, data[:PIPE_BYTES]) :]
+                except BrokenPipeError:
+                    data = b""  # the program reads no further
+                if not data and process.stdin is not None:
+                    selector.unregister(key.fd)
+                    process.stdin.close()
+    process.wait(max(0.0, deadline - time.monotonic()))
+    output, errors = printed.values()
+    return b"".join(output), b"".join(errors)
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

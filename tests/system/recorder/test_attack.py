@@ -433,7 +433,7 @@ def shared_host(request, shared_hosts):
     return host
 
 
-def test_for_several_owners_it_runs_as_root_with_four_capabilities_and_keeps_owner_and_mode(shared_host, reader):
+def test_for_several_owners_it_runs_as_root_with_six_capabilities_and_keeps_owner_and_mode(shared_host, reader):
     host = shared_host
     paths = [f"{server['root']}/etc/relayers.db" for server in host.servers]
     # Another mode than that of the other database.
@@ -450,6 +450,7 @@ def test_for_several_owners_it_runs_as_root_with_four_capabilities_and_keeps_own
     status = host.guest.read(f"/proc/{pid}/status")
     assert re.search(r"^Uid:\s+0\s", status, re.MULTILINE)
     bounds = int(re.search(r"^CapBnd:\s+(\w+)$", status, re.MULTILINE).group(1), 16)
-    assert bounds == 1 << 0 | 1 << 1 | 1 << 3 | 1 << 28  # CHOWN, DAC_OVERRIDE, FOWNER, LEASE
+    # CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID, LEASE
+    assert bounds == 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7 | 1 << 28
     assert exposure(host) <= 3.0
-    told(host, f"for two owners: runs as root with 4 capabilities, exposure {exposure(host)}, {before.splitlines()} kept")
+    told(host, f"for two owners: runs as root with 6 capabilities, exposure {exposure(host)}, {before.splitlines()} kept")

@@ -16,7 +16,11 @@ import pytest
 import yaml
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError, UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
+    BusyError,
+    MalformedError,
+    UnreadableError,
+)
 
 CHECKOUT = Path(__file__).parents[3]
 HELPER = CHECKOUT / "plugins/module_utils/_vsmtprelay/programs.py"
@@ -153,6 +157,26 @@ def test_a_program_that_does_not_end_is_killed_with_its_children_and_named(tmp_p
     while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_limit_for_the_output_changes_nothing_below_it():
+    data = bytes(range(256)) * 4096
+    ended = programs.run(["sh", "-c", "cat; echo err >&2; exit 3"], 60, data, most=len(data) + 4)
+    assert (ended.status, ended.output, ended.errors) == (3, data, b"err\n")
+    assert programs.run(["true"], 60, data, most=0).status == 0
+    assert programs.run(["cat"], 60, most=0).output == b""
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_program_that_prints_without_end_is_killed_and_named(stream):
+    with pytest.raises(MalformedError, match=r"^sh -c yes >&.: printed more than 100000 bytes$"):
+        programs.run(["sh", "-c", f"yes >&{stream}"], 60, most=100_000)
+
+
+@pytest.mark.parametrize("script", ["sleep 300", "exec >&- 2>&-; sleep 300"])
+def test_a_limit_for_the_output_leaves_the_deadline(script):
+    with pytest.raises(BusyError, match=r"did not end within 0\.5 seconds"):
+        programs.run(["sh", "-c", script], 0.5, most=100)
 
 
 def test_a_program_that_is_not_there_is_named_with_the_remedy():

@@ -60,10 +60,10 @@ def test_a_missing_database_reads_as_empty(relayers_db):
 
 
 @needs_root
-def test_a_new_database_belongs_to_the_owner_and_the_group_of_its_directory(relayers_db):
-    os.chown(os.path.dirname(relayers_db.path), 1234, 5678)
-    database.change(relayers_db.path, ADD)
-    status = os.stat(relayers_db.path)
+def test_a_new_database_belongs_to_the_owner_and_the_group_of_its_directory(public_directory):
+    os.chown(public_directory, 1234, 5678)
+    database.change(str(public_directory / "relayers.db"), ADD)
+    status = os.stat(public_directory / "relayers.db")
     assert (status.st_uid, status.st_gid) == (1234, 5678)
 
 

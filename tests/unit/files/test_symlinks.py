@@ -17,12 +17,12 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(public_directory):
     """The directory of a user, with a file of root's beside it."""
-    home = tmp_path / "home"
+    home = public_directory / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
-    database.change(str(tmp_path / "access.db"), edits.put({"10.0.0.1": 1}))
+    database.change(str(public_directory / "access.db"), edits.put({"10.0.0.1": 1}))
     return home
 
 

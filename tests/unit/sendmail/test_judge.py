@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError, MalformedError
+from ansible_collections.vsmtp.relay.dev.support.root import needs_root
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import (
+    BusyError,
+    MalformedError,
+    UnwritableError,
+)
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail import judge as judge_module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.judge import Judge, fitting
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.ruleset import EVERYBODY, Ruleset
@@ -83,6 +90,108 @@ def test_a_program_that_does_not_end_is_told_and_nothing_is_changed(judge, tmp_p
 def test_a_sendmail_that_answers_nothing_is_taken_for_one_that_lets_strangers_relay(judge, tmp_path):
     (tmp_path / "sendmail").write_text("#!/bin/sh\ncat >/dev/null\n")
     assert judge.check(str(tmp_path / "sendmail.cf"), "text")
+
+
+@pytest.fixture
+def judge_of(customer):
+    """Return what makes a Judge of an m4 and a sendmail that the customer can run too, given as shell scripts."""
+
+    def judge_of(sendmail, m4="exit 1"):
+        for name, script in {"sendmail": sendmail, "m4": m4}.items():
+            program = customer.directory.parent / f"{customer.directory.name}-{name}"
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+            made.append(program)
+        return Judge(*map(str, made))
+
+    made = []
+    yield judge_of
+    for program in made:
+        program.unlink()
+
+
+REFUSE = """echo 'check_rcpt         returns: $# error $@ 5 . 7 . 1 $: "550 Relaying denied"'"""
+
+
+@needs_root
+def test_what_is_in_the_tree_of_a_customer_runs_with_the_rights_of_that_customer(customer, judge_of):
+    path = customer.write("sendmail.mc", b"text")
+    asks = f'test "$(id -u) $(id -G)" = "{customer.uid} 65534" || exit 9'
+    assert judge_of(f"{asks}; {REFUSE}", f"{asks}; cat").check(path, "text") is False
+
+
+@needs_root
+def test_what_a_customer_wrote_runs_with_those_rights_in_a_directory_of_roots_too(customer, judge_of):
+    path = customer.write("sendmail.cf", b"")
+    os.chown(customer.directory, 0, 0)
+    assert judge_of(f"test $(id -u) = {customer.uid} || exit 9; {REFUSE}").check(path, "text") is False
+
+
+@needs_root
+def test_a_file_of_one_customer_in_the_tree_of_another_is_not_judged(customer, judge_of):
+    path = customer.write("sendmail.cf", b"")
+    os.chown(path, customer.uid + 1, -1)
+    with pytest.raises(UnwritableError, match=r"sendmail\.cf: belongs to another user than its directory.*use chown"):
+        judge_of(REFUSE).check(path, "text")
+
+
+@needs_root
+def test_what_belongs_to_root_is_judged_by_root_without_a_sandbox(customer, judge_of):
+    os.chown(customer.directory, 0, 0)
+    path = str(customer.directory / "sendmail.cf")
+    assert judge_of(f"test $(id -u) = 0 && test -e /proc/1 || exit 9; {REFUSE}").check(path, "text") is False
+
+
+@needs_root
+def test_a_map_that_a_customer_cannot_read_is_empty_for_the_judge_and_no_other(customer, judge_of):
+    secret, own = customer.directory / "secret", customer.directory / "own"
+    for name in ("secret.db", "secret", "own.db"):
+        customer.write(name, b"")
+    for name in ("secret.db", "secret"):
+        os.chown(customer.directory / name, 0, 0)
+        (customer.directory / name).chmod(0o600)
+    lines = {
+        f"Kaccess hash -T<TMPF> {secret}": "Kaccess null",
+        f"Kaccess hash -o\t\n\t{secret}.db": "Kaccess null",
+        f"K btree BTree {secret}": "Kbtree null",
+        f"Kshadow text -k 0 -v 1 -z: {secret}": "Kshadow null",
+        f"Kown hash -o {own}": None,
+        f"Kmissing hash -o {secret}-missing": None,
+        f"Kprogram program {secret}": None,
+        "Kmacros hash $m/secret": None,
+        "Karith arith": None,
+        f"# Kaccess hash {secret}": None,
+    }
+    judge = judge_of('sed "s!^!$2 !" "${1#-C}" | sed "s!^!${1#-C}: !"; exit 1')
+    for line, expected in lines.items():
+        with pytest.raises(MalformedError) as raised:
+            judge.check(str(customer.directory / "sendmail.cf"), f"{line}\nO Option\n")
+        shown = str(raised.value).partition("in place: ")[2].replace("sendmail.cf: -bt ", "").replace("\t", "")
+        assert shown == f"{expected or line.replace(chr(10), '; ')}; O Option"
+
+
+@needs_root
+def test_a_source_that_a_customer_cannot_include_is_passed_over(customer, judge_of):
+    judge = judge_of('cat "${1#-C}" >&2; grep -q "^define.*sinclude.*dnl$" "${1#-C}" && ' + REFUSE, "cat")
+    assert judge.check(customer.write("sendmail.mc", b""), "text") is False
+
+
+@needs_root
+@pytest.mark.parametrize("answer", ['$# error $@ 4 . 7 . 1 $: "450 later"', "$# error $: 451 later", "$# error $@ 75 $: later"])
+def test_a_temporary_error_without_name_servers_is_no_refusal(customer, judge_of, answer):
+    judge = judge_of(f"echo 'check_rcpt returns: {answer}'")
+    path = customer.write("sendmail.cf", b"")
+    assert judge.check(path, "text") is True
+    os.chown(path, 0, 0)
+    os.chown(customer.directory, 0, 0)
+    assert judge.check(path, "text") is False
+
+
+@needs_root
+def test_what_the_programs_of_a_customer_print_reaches_no_terminal_as_it_is(customer, judge_of):
+    path = customer.write("sendmail.mc", b"")
+    with pytest.raises(MalformedError, match=r"in place: \\x1b\[2J$"):
+        judge_of(REFUSE, r"printf '\033[2J' >&2; exit 3").check(path, "text")
 
 
 # sendmail.cf of old, with rules of its own for recipients.

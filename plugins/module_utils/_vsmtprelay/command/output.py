@@ -32,6 +32,5 @@ def drop_output() -> None:
 
 def complain(error: RelayError) -> int:
     """Print ``error`` in one line on the standard error output; return its exit status."""
-    line = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(error))
-    sys.stderr.write(f"vsmtprelay: {line}\n")
+    sys.stderr.write(f"vsmtprelay: {error}\n")
     return error.exit_status

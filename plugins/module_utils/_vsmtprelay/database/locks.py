@@ -20,6 +20,7 @@ import time
 from _signal import SIGURG
 
 from ..errors import BusyError
+from ..files.owner import acting_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class WriterLock:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._still_ours():
                 status = os.fstat(self.descriptor)
-                if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
+                if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == acting_uid():
                     os.ftruncate(self.descriptor, 0)
                     self._give_to_owner(status)
                     return True

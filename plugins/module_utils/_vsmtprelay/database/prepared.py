@@ -17,6 +17,7 @@ import os
 
 from ..backends.berkeley_file import HashFile
 from ..errors import RelayError
+from ..files.owner import RightsOfOwner
 from ..files.symlinks import resolve
 from .locks import Deadline, PreparedWriterLock
 from .publish import give_attributes, put_in_place
@@ -57,10 +58,11 @@ class PreparedFile:
         """Copy the database if this process wrote it. A failure leaves nothing prepared and is not reported."""
         self._drop_file()
         try:
-            copy = self._up_to_date_copy() if len(self._prepared) < MOST_PREPARED else None
-            if copy is not None:
-                self._descriptor = _unnamed_file_of(copy)
-                self._prepared.add(self)
+            with RightsOfOwner(self._path):
+                copy = self._up_to_date_copy() if len(self._prepared) < MOST_PREPARED else None
+                if copy is not None:
+                    self._descriptor = _unnamed_file_of(copy)
+                    self._prepared.add(self)
         except (OSError, RelayError):
             pass  # no O_TMPFILE on this file system, or the disk is full: the next write of the database reports it
         if self not in self._prepared:
@@ -74,7 +76,8 @@ class PreparedFile:
         if self not in self._prepared:
             return None
         try:
-            changes = self._commit(edit)
+            with RightsOfOwner(self._path):
+                changes = self._commit(edit)
         except Exception:  # pylint: disable=broad-except
             changes = None  # relayers_db.change() meets the same fault and reports it
         if changes is None:
@@ -160,7 +163,7 @@ def _unnamed_file_of(copy: Snapshot) -> int:
     descriptor = os.open(os.path.dirname(copy.path), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         copy.write_to(descriptor)
-        give_attributes(descriptor, copy.path)
+        give_attributes(descriptor, copy)
         os.fsync(descriptor)
     except BaseException:
         os.close(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 
+from ..files.owner import give, mode_of
 from .locks import Deadline, QuiescentFile, WriterLock
 from .published import identity_at, identity_of
 from .snapshot import Snapshot
@@ -25,7 +26,7 @@ def publish(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
     os.ftruncate(writer.descriptor, 0)
     os.lseek(writer.descriptor, 0, os.SEEK_SET)
     snapshot.write_to(writer.descriptor)
-    give_attributes(writer.descriptor, snapshot.path)
+    give_attributes(writer.descriptor, snapshot)
     os.fsync(writer.descriptor)
     return put_in_place(snapshot, writer, deadline)
 
@@ -75,24 +76,20 @@ def _create(snapshot: Snapshot, writer: WriterLock) -> bool:
     return True
 
 
-def give_attributes(descriptor: int, path: str) -> None:
-    """Give the new file the owner, mode and extended attributes of the one at ``path``.
+def give_attributes(descriptor: int, snapshot: Snapshot) -> None:
+    """Give the new file the owner, mode and extended attributes of the one that ``snapshot`` was taken from.
 
-    If there is none yet, it gets the owner and group of its directory: Debian's /etc/mail and the ``etc`` of a
-    virtual server show the owner in this way, and a file of root would be useless in another user's directory.
+    They come from the open descriptor of that file: its name may lead to another one by now. A new file gets the owner
+    and the group of its directory: that is how Debian's /etc/mail and the ``etc`` of a virtual server say whose it is,
+    and a file of root's in another user's directory would be useless there. Raises OSError.
     """
-    try:
-        status = os.stat(path)
-        mode = status.st_mode & 0o7777
-        for name in os.listxattr(path):
-            os.setxattr(descriptor, name, os.getxattr(path, name))
-    except FileNotFoundError:
-        status = os.stat(os.path.dirname(path))
-        mode = NEW_FILE_MODE
-    mine = os.fstat(descriptor)
-    if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
-        os.fchown(descriptor, status.st_uid, status.st_gid)
-    os.fchmod(descriptor, mode)
+    status = snapshot.status
+    for name, value in snapshot.attributes.items() if status is not None else ():
+        os.setxattr(descriptor, name, value)
+    os.fchmod(descriptor, NEW_FILE_MODE if status is None else mode_of(status))
+    if status is None:
+        status = os.stat(os.path.dirname(snapshot.path))
+    give(descriptor, status.st_uid, status.st_gid)
 
 
 def _flush_directory(path: str) -> None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import errno
 
 from ..errors import InputOutputError, RelayError, UnwritableError, remedy_for
+from ..files.owner import RightsOfOwner
 from ..files.symlinks import resolve
 from .edits import Changes
 from .locks import Deadline, WriterLock
@@ -43,7 +44,8 @@ def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
     Waits at most ``lock_seconds`` for a program that is writing it. Raises UnreadableError,
     UnwritableError, BusyError.
     """
-    return Snapshot(resolve(path), Deadline(lock_seconds))
+    with RightsOfOwner(path):
+        return Snapshot(resolve(path), Deadline(lock_seconds))
 
 
 def copy_of(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
@@ -51,7 +53,8 @@ def copy_of(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
 
     For the file of another program: it may be empty, damaged, or not a Berkeley DB. Waits and raises as read().
     """
-    return Snapshot(path, Deadline(lock_seconds), damaged=True)
+    with RightsOfOwner(path):
+        return Snapshot(path, Deadline(lock_seconds), damaged=True)
 
 
 def change(
@@ -72,21 +75,22 @@ def change(
     InputOutputError (disk full or failing), BusyError (past the deadline). After each of them the old file is
     unchanged.
     """
-    path = resolve(path)
-    deadline = Deadline(lock_seconds)
-    with WriteErrors(path), Snapshot(path, deadline, published=published) as snapshot:
-        if not snapshot.exists and not create:
-            return Changes()
-        changes = snapshot.try_out(edit) if check_only else snapshot.apply(edit)
-        if check_only or not changes:
+    with RightsOfOwner(path):
+        path = resolve(path)
+        deadline = Deadline(lock_seconds)
+        with WriteErrors(path), Snapshot(path, deadline, published=published) as snapshot:
+            if not snapshot.exists and not create:
+                return Changes()
+            changes = snapshot.try_out(edit) if check_only else snapshot.apply(edit)
+            if check_only or not changes:
+                return changes
+            with WriterLock(path, deadline) as writer:
+                while not publish(snapshot, writer, deadline):
+                    snapshot.take(deadline)
+                    changes = snapshot.apply(edit)
+                    if not changes:
+                        break
             return changes
-        with WriterLock(path, deadline) as writer:
-            while not publish(snapshot, writer, deadline):
-                snapshot.take(deadline)
-                changes = snapshot.apply(edit)
-                if not changes:
-                    break
-        return changes
 
 
 class WriteErrors:

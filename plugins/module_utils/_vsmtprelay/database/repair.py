@@ -15,6 +15,7 @@ from ..backends.berkeley_verify import libdb_finds_sound
 from ..entries.addresses import key_of
 from ..entries.timestamps import timestamp_of
 from ..errors import MalformedError, UnreadableError
+from ..files.owner import RightsOfOwner, give, mode_of
 from ..files.symlinks import resolve
 from .locks import Deadline, WriterLock
 from .publish import publish
@@ -37,13 +38,14 @@ def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
 
     Raises UnreadableError if it is damaged or missing, BusyError.
     """
-    path = resolve(path)
-    with Snapshot(path, Deadline(lock_seconds)) as snapshot:
-        if not snapshot.exists:
-            raise UnreadableError(f"{path}: no such database")
-        if not _is_sound(snapshot):
-            raise UnreadableError(f"{path}: damaged; vsmtprelay --database {path} repair saves what can be read of it")
-        return sum(1 for unused in snapshot.items())
+    with RightsOfOwner(path):
+        path = resolve(path)
+        with Snapshot(path, Deadline(lock_seconds)) as snapshot:
+            if not snapshot.exists:
+                raise UnreadableError(f"{path}: no such database")
+            if not _is_sound(snapshot):
+                raise UnreadableError(f"{path}: damaged; vsmtprelay --database {path} repair saves what can be read of it")
+            return sum(1 for unused in snapshot.items())
 
 
 def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = False) -> Repaired | None:
@@ -53,23 +55,24 @@ def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = Fal
     ``check_only`` nothing is written. Raises UnreadableError if there is no database, UnwritableError,
     InputOutputError, BusyError.
     """
-    path = resolve(path)
-    deadline = Deadline(lock_seconds)
-    with WriteErrors(path), Snapshot(path, deadline, damaged=True) as snapshot:
-        if not snapshot.exists:
-            raise UnreadableError(f"{path}: no such database")
-        if _is_sound(snapshot):
-            return None
-        saved = _saved(snapshot.content())
-        copy = _free_name(f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
-        if check_only:
+    with RightsOfOwner(path):
+        path = resolve(path)
+        deadline = Deadline(lock_seconds)
+        with WriteErrors(path), Snapshot(path, deadline, damaged=True) as snapshot:
+            if not snapshot.exists:
+                raise UnreadableError(f"{path}: no such database")
+            if _is_sound(snapshot):
+                return None
+            saved = _saved(snapshot.content())
+            copy = _free_name(f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+            if check_only:
+                return Repaired(copy, len(saved))
+            with WriterLock(path, deadline) as writer:
+                _keep(snapshot, copy)
+                snapshot.rebuild(saved)
+                if not publish(snapshot, writer, deadline):
+                    raise UnreadableError(f"{path}: changed while it was being repaired; check it again")
             return Repaired(copy, len(saved))
-        with WriterLock(path, deadline) as writer:
-            _keep(snapshot, copy)
-            snapshot.rebuild(saved)
-            if not publish(snapshot, writer, deadline):
-                raise UnreadableError(f"{path}: changed while it was being repaired; check it again")
-        return Repaired(copy, len(saved))
 
 
 def _is_sound(snapshot: Snapshot) -> bool:
@@ -107,12 +110,12 @@ def _free_name(name: str) -> str:
 
 def _keep(snapshot: Snapshot, copy: str) -> None:
     """Write the damaged file, as it was read, to ``copy``, with its owner and mode."""
-    status = os.stat(snapshot.path)
     descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         snapshot.write_to(descriptor)
-        os.fchown(descriptor, status.st_uid, status.st_gid)
-        os.fchmod(descriptor, status.st_mode & 0o7777)
+        if snapshot.status is not None:
+            os.fchmod(descriptor, mode_of(snapshot.status))
+            give(descriptor, snapshot.status.st_uid, snapshot.status.st_gid)
         os.fsync(descriptor)
     except BaseException:
         os.unlink(copy)

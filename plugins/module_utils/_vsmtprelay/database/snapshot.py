@@ -45,6 +45,9 @@ class Snapshot:
         self.identity: tuple[int, ...] | None = None
         # When the file was last written, in nanoseconds since the epoch.
         self.modified_ns = 0
+        # Status and extended attributes of the file, from its open descriptor.
+        self.status: os.stat_result | None = None
+        self.attributes: dict[str, bytes] = {}
         try:
             self._copy = os.memfd_create("relayers.db", os.MFD_CLOEXEC)
         except OSError as error:
@@ -152,9 +155,10 @@ class Snapshot:
                 while os.sendfile(self._copy, live.descriptor, None, COPY_BYTES):
                     pass
                 self.identity, self.modified_ns = identity_of(status), status.st_mtime_ns
+                self.status, self.attributes = status, _attributes_of(live.descriptor)
                 return self.identity == identity_of(os.fstat(live.descriptor)) == identity_at(self.path)
         except FileNotFoundError:
-            self.identity = None
+            self.identity = self.status = None
             return True
         except OSError as error:
             if error.errno in (errno.EFBIG, errno.ENOSPC, errno.ENOMEM):
@@ -175,3 +179,9 @@ class Snapshot:
             raise UnreadableError(
                 f"{self.path}: is an empty file, not a Berkeley DB; remove it, then vsmtprelay add or makemap creates a new one"
             )
+
+
+def _attributes_of(descriptor: int) -> dict[str, bytes]:
+    """Return the extended attributes of an open file but those that give rights to who runs it (xattr(7), security)."""
+    names = [name for name in os.listxattr(descriptor) if not name.startswith("security.")]
+    return {name: os.getxattr(descriptor, name) for name in names}

@@ -24,19 +24,28 @@ def resolve(path: str) -> str:
     For root, every link on the path must belong to root or to the owner of the target (of its directory, if
     there is no file). Raises UnwritableError if one does not.
     """
-    real = os.path.realpath(path)
-    if os.geteuid() == 0:
-        try:
-            owner = os.stat(real if os.path.exists(real) else os.path.dirname(real)).st_uid
-        except OSError:
-            return real  # opening it fails in the same way and reports it
-        for link in _links(os.path.abspath(path)):
-            if os.lstat(link).st_uid not in (0, owner):
-                raise UnwritableError(
-                    f"{path}: {link} is a symbolic link of a user who does not own {real}, so root does not follow it, "
-                    "nothing was changed; remove the link, or give it to root with chown -h"
-                )
+    try:
+        real = os.path.realpath(path)
+        if os.geteuid() == 0:
+            _check_links(path, real)
+    except OSError as error:
+        # The owner of a directory may rename all in it at any instant.
+        raise UnwritableError(f"{path}: cannot be followed: {error.strerror}, nothing was changed; check the path") from None
     return real
+
+
+def _check_links(path: str, real: str) -> None:
+    """Raise UnwritableError if a link on ``path`` belongs to a user who does not own ``real``. Raises OSError."""
+    try:
+        owner = os.stat(real if os.path.exists(real) else os.path.dirname(real)).st_uid
+    except OSError:
+        return  # opening it fails in the same way and reports it
+    for link in _links(os.path.abspath(path)):
+        if os.lstat(link).st_uid not in (0, owner):
+            raise UnwritableError(
+                f"{path}: {link} is a symbolic link of a user who does not own {real}, so root does not follow it, "
+                "nothing was changed; remove the link, or give it to root with chown -h"
+            )
 
 
 def _links(path: str) -> list[str]:

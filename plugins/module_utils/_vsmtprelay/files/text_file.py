@@ -10,8 +10,10 @@ import errno
 import grp
 import os
 import pwd
+import stat
 
 from ..errors import MalformedError, UnreadableError, UnwritableError
+from .owner import RightsOfOwner, give, mode_of
 from .symlinks import resolve
 
 TYPE_CHECKING = False
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 # How often another process may take the name of the temporary file meanwhile.
 ATTEMPTS = 10
 OCTAL_DIGITS = frozenset("01234567")
+# More than any file of a configuration has; what the owner of a tree can make is not limited by a disk (truncate(1)).
+LARGEST_BYTES = 64 << 20
+# The largest sendmail.cf and sendmail.mc: the largest of the stock ones has 0.1 MiB.
+LARGEST_CONFIGURATION = 4 << 20
 
 
 class Attributes:
@@ -58,21 +64,34 @@ class Attributes:
 def attributes_of(path: str) -> Attributes | None:
     """Return owner, group and mode of the file at ``path``, or None if there is no file."""
     try:
-        status = os.stat(path)
+        with RightsOfOwner(path):
+            status = os.stat(path)
     except FileNotFoundError:
         return None
-    return Attributes(status.st_uid, status.st_gid, status.st_mode & 0o7777)
+    return Attributes(status.st_uid, status.st_gid, mode_of(status))
 
 
-def read(path: str) -> bytes | None:
-    """Return the content of the file at ``path``, or None if there is no file. Raises UnreadableError."""
+def read(path: str, largest: int = LARGEST_BYTES) -> bytes | None:
+    """Return the content of the file at ``path``, or None if there is no file.
+
+    Raises UnreadableError, also if it is no regular file or has more than ``largest`` bytes: the owner of a tree can put
+    a FIFO there, which would block, or a file that is larger than memory.
+    """
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with RightsOfOwner(path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError(f"{path}: is not a regular file; check the path")
+            content = file.read(largest + 1) if status.st_size <= largest else b""
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UnreadableError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
+    if status.st_size > largest or len(content) > largest:
+        raise UnreadableError(f"{path}: has more than {largest >> 20} MiB, so it is not read; check the path")
+    return content
 
 
 def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None = None) -> None:
@@ -80,23 +99,33 @@ def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[
 
     The temporary file has a fixed name, so the next write removes what a killed writer left. ``check`` is
     called with the path of the temporary file; if it raises, the old file stays in place. Symbolic links are
-    followed, by root only those that resolve() allows. Raises UnwritableError.
+    followed, by root only those that resolve() allows. In an ordinary user's tree all of it has that user's rights, and
+    the file is theirs. Raises UnwritableError.
     """
-    path = resolve(path)
-    directory, name = os.path.split(path)
-    reserved, temporary = os.path.join(directory, f".{name}.vsmtprelay"), ""
+    with RightsOfOwner(path):
+        _replace(resolve(path), content, attributes, check)
+
+
+def _replace(path: str, content: bytes, attributes: Attributes, check: Callable[[str], None] | None) -> None:
+    """Replace the file, as replace() does; nothing on ``path`` is a symbolic link.
+
+    The directory is held open, so that all steps happen in the same one, whatever its owner makes of its name meanwhile.
+    """
+    where, name = os.path.split(path)
+    reserved, temporary, directory = f".{name}.vsmtprelay", "", -1
     try:
-        descriptor = _create_anew(reserved)
+        directory = os.open(where, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = _create_anew(reserved, directory)
         temporary = reserved
         with open(descriptor, "wb") as file:
             file.write(content)
-            os.fchown(descriptor, attributes.uid, attributes.gid)
-            os.fchmod(descriptor, attributes.mode)
             file.flush()
+            os.fchmod(descriptor, attributes.mode)
+            give(descriptor, attributes.uid, attributes.gid)
             os.fsync(descriptor)
         if check is not None:
-            check(temporary)
-        os.rename(temporary, path)
+            check(os.path.join(where, temporary))
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
         temporary = ""
     except OSError as error:
         raise UnwritableError(
@@ -104,18 +133,28 @@ def replace(path: str, content: bytes, attributes: Attributes, check: Callable[[
         ) from None
     finally:
         if temporary:
-            os.unlink(temporary)
+            _remove_if_there(temporary, directory)
+        if directory >= 0:
+            os.close(directory)
 
 
-def _create_anew(path: str) -> int:
-    """Remove any file at ``path``; return the descriptor of a new one with mode 0600. Raises OSError."""
+def _create_anew(name: str, directory: int) -> int:
+    """Remove any file ``name`` in ``directory``; return the descriptor of a new one with mode 0600. Raises OSError."""
     for _attempt in range(ATTEMPTS):
         try:
             # The owner of the directory can create a link there.
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(name, flags, 0o600, dir_fd=directory)
         except FileExistsError:
-            os.unlink(path)
+            _remove_if_there(name, directory)
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def _remove_if_there(name: str, directory: int) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass
 
 
 def create_directory(path: str) -> None:
@@ -133,7 +172,8 @@ def create_directory(path: str) -> None:
 def remove(path: str) -> None:
     """Remove the file at ``path`` if it exists. Raises UnwritableError."""
     try:
-        os.unlink(path)
+        with RightsOfOwner(path):
+            os.unlink(path)
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 
+from ..errors import printable
 from .libraries import daemon, journal
 
 TYPE_CHECKING = False
@@ -86,7 +87,7 @@ class RecorderLog:
     def _send(self, what: str, message: str, **fields: str) -> None:
         # Without a CODE_ field, the library looks up the calling source line, which takes longer than sending.
         fields.update(SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], CODE_FUNC=what)
-        journal.send(message[:LONGEST_MESSAGE], **fields)
+        journal.send(printable(message)[:LONGEST_MESSAGE], **fields)
 
     def _have_status_told(self) -> None:
         if not self._status_is_due:

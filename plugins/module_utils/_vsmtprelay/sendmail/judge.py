@@ -7,6 +7,12 @@
 The judge runs sendmail in address test mode (sendmail(8), -bt; Sendmail Operation Guide, 8.4): sendmail reads
 its configuration, reports errors, and prints the result of a ruleset for an address. The macros of an SMTP
 session are set by hand.
+
+A file in the tree of an ordinary user is judged with that user's rights (sandbox), since it can have any program run. Such a
+user cannot read every file that the daemon, as root, will read, and sendmail gives up at the first. So in the copy that is
+judged, a map over a file that the owner cannot read is replaced by one without entries (``null``), and m4 passes over what it
+cannot include. An entry of such a map that lets every stranger relay stays unnoticed; rules that let a client relay unless a
+map has it count as open. A temporary error is no refusal here: for want of name servers, it may hide what the rules decide.
 """
 
 from __future__ import annotations
@@ -16,11 +22,14 @@ import re
 import tempfile
 
 from .. import programs
-from ..errors import MalformedError
+from ..errors import MalformedError, UnwritableError
 from ..files import text_file
+from ..files.owner import FIRST_ORDINARY_UID, RightsOfOwner, owner_of
+from . import sandbox
 from .cf_text import candidates, is_mc
 
 SECONDS = 60
+MOST_SHOWN = 1000  # characters of what a user's program printed
 # From networks reserved for documentation (RFC 5737), and as literals, so that no name server is queried.
 STRANGER = "203.0.113.77"
 ELSEWHERE = "<somebody@[203.0.113.200]>"
@@ -36,6 +45,12 @@ ANSWER = re.compile(r"^check_rcpt +returns: (.*)$", re.MULTILINE)
 # The prefix of an m4 message: its name, the file and the line.
 PLACE = re.compile(r"^[^ ]*:[0-9]+: *")
 REFUSED = re.compile(r"\$# ?(error|discard)\b")
+TEMPORARY = re.compile(r"""\$# ?error\b.*(\$@ ?(4 ?\.|TEMPFAIL\b|75\b)|\$: ?"?4[0-9][0-9]\b)""")
+# A K line with those that continue it; the file is its last word. Of the kinds of maps, those over a file with a suffix.
+MAP = re.compile(rb"^K[ \t]*([^ \t\r\n]+)[ \t]+([A-Za-z]+)[ \t]+([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+SUFFIXES = {b"hash": b".db", b"btree": b".db", b"implicit": b".db", b"cdb": b".cdb", b"text": b""}
+# Before an m4 source: an m4 that cannot read a file to be included goes on without a word.
+SINCLUDE = b"define(`include',defn(`sinclude'))dnl\n"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,33 +75,33 @@ class Judge:
         if self._sendmail is None:
             raise MalformedError("there is no sendmail to check it; install sendmail")
         content = text.encode("utf-8", "surrogateescape")
+        owner = _owner(path)
         if is_mc(path):
-            content = self._generated(path, content)
-        with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
-            candidate.write(content)
-            candidate.flush()
-            asked = programs.run([self._sendmail, f"-C{candidate.name}", "-bt"], SECONDS, QUESTION.encode())
-            answer = asked.text
-            if asked.status != 0:
-                lines = (answer + asked.errors.decode("utf-8", "replace")).splitlines()
-                faults = [line for line in lines if candidate.name in line] or [f"exit status {asked.status}"]
-                complaint = "; ".join(faults).replace(candidate.name, os.path.basename(path))
-                raise MalformedError(f"sendmail rejects it, the old file is in place: {complaint}")
-        answers = ANSWER.findall(answer)
-        return not answers or not REFUSED.match(answers[-1])
+            content = self._generated(path, content, owner)
+        asked, name = _ask(self._sendmail, path, content, owner)
+        if asked.status != 0:
+            lines = (asked.text + asked.errors.decode("utf-8", "replace")).splitlines()
+            reason = f"exit status {asked.status}" if owner is None else asked.complaint
+            faults = [line for line in lines if name in line] or [reason]
+            complaint = "; ".join(faults).replace(name, os.path.basename(path))
+            raise MalformedError(f"sendmail rejects it, the old file is in place: {_shown(complaint, owner)}")
+        answers = ANSWER.findall(asked.text)
+        if not answers or not REFUSED.match(answers[-1]):
+            return True
+        return owner is not None and TEMPORARY.match(answers[-1]) is not None
 
-    def _generated(self, path: str, source: bytes) -> bytes:
+    def _generated(self, path: str, source: bytes, owner: int | None) -> bytes:
         """Return the sendmail.cf that m4 generates from ``source``, called as in Debian's /etc/mail/Makefile."""
         if self._m4 is None:
             raise MalformedError("there is no m4 to generate a sendmail.cf from it; install m4")
-        status, output, complaints = _expand(self._m4, path, source)
+        status, output, complaints = _expand(self._m4, path, source, owner)
         # cf.m4 prints errors and warnings on standard error and continues. Those of the old file are not the ruleset's fault.
         if status == 0 and complaints:
-            known = _expand(self._m4, path, text_file.read(path) or b"")[2]
+            known = _expand(self._m4, path, text_file.read(path) or b"", owner)[2]
             complaints = [complaint for complaint in complaints if complaint not in known]
         if status != 0 or complaints:
             reason = "; ".join(complaints) or f"exit status {status}"
-            raise MalformedError(f"m4 rejects it, the old file is in place: {reason}")
+            raise MalformedError(f"m4 rejects it, the old file is in place: {_shown(reason, owner)}")
         return output
 
 
@@ -112,8 +127,71 @@ def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
     )
 
 
-def _expand(m4: str, path: str, source: bytes) -> tuple[int, bytes, Sequence[str]]:
+def _owner(path: str) -> int | None:
+    """Return the uid whose rights root takes for the content of ``path``, or None to keep those of this process.
+
+    It is that of the tree, or in a tree of root's, that of the file. Raises UnwritableError if these are two users.
+    """
+    if os.geteuid() != 0:
+        return None
+    owner = owner_of(path)
+    try:
+        author = os.stat(path).st_uid
+    except OSError:
+        return owner
+    if author < FIRST_ORDINARY_UID:
+        return owner
+    if owner not in (None, author):
+        raise UnwritableError(f"{path}: belongs to another user than its directory, nothing was changed; use chown")
+    return author
+
+
+def _ask(sendmail: str, path: str, content: bytes, owner: int | None) -> tuple[programs.Ended, str]:
+    """Ask sendmail about ``content``, for the file at ``path``; return what it printed, and its name for the file."""
+    if owner is not None:
+        name = sandbox.path_of("sendmail.cf")
+        files = {"sendmail.cf": _for_owner(path, content, owner)}
+        return sandbox.run(owner, [sendmail, f"-C{name}", "-bt"], QUESTION.encode(), files=files), name
+    with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
+        candidate.write(content)
+        candidate.flush()
+        return programs.run([sendmail, f"-C{candidate.name}", "-bt"], SECONDS, QUESTION.encode()), candidate.name
+
+
+def _expand(m4: str, path: str, source: bytes, owner: int | None) -> tuple[int, bytes, Sequence[str]]:
     """Return status and output of m4 for ``source``, for the file at ``path``, and its messages without their place."""
-    done = programs.run([m4, "-"], SECONDS, source, os.path.dirname(path))
+    directory = os.path.dirname(path)
+    if owner is not None:
+        done = sandbox.run(owner, [m4, "-"], SINCLUDE + source, os.path.abspath(directory))
+    else:
+        done = programs.run([m4, "-"], SECONDS, source, directory)
     lines = done.errors.decode("utf-8", "replace").splitlines()
     return done.status, done.output, [PLACE.sub("", line) for line in lines if line.strip()]
+
+
+def _for_owner(path: str, content: bytes, owner: int) -> bytes:
+    """Return ``content``, of a sendmail.cf at ``path``, with null maps over what ``owner`` cannot read."""
+    with RightsOfOwner(path, owner):
+        return MAP.sub(lambda line: b"K%b null" % line[1] if _is_denied(line[2], line[3]) else line[0], content)
+
+
+def _is_denied(kind: bytes, arguments: bytes) -> bool:
+    """Return whether this thread may not read the file of a map."""
+    words = arguments.split()
+    suffix = SUFFIXES.get(kind.lower())
+    if suffix is None or not words or not words[-1].startswith(b"/"):
+        return False
+    file = words[-1] if words[-1].endswith(suffix) else words[-1] + suffix
+    try:
+        # A pipe or a device must not make root wait.
+        os.close(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC))
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        pass  # sendmail names it
+    return False
+
+
+def _shown(complaint: str, owner: int | None) -> str:
+    """Return what a program printed, of a user's program the beginning."""
+    return complaint if owner is None or len(complaint) <= MOST_SHOWN else f"{complaint[:MOST_SHOWN]}…"

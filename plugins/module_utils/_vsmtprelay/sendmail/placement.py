@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .ruleset import Hook
 
+# sendmail judges each place, which takes a tenth of a second: the owner of a file must not have it judge thousands.
+MOST_REFUSALS = 4
 # The name may stand apart from the S, and be given a number (readcf.c; strtorwset() in stab.c).
 RULESET = re.compile(r"S\s*([^\s=#]+)")
 REFUSAL = re.compile(r"R[^\t]*\t+\$#\s*(error|discard)\b")
@@ -55,4 +57,5 @@ def places(text: str, mc: bool) -> list[Place]:
     if STOCK.ruleset in beginnings:
         return [Place(end, STOCK), Place(end, STOCK_OPEN)]
     # Right before the rule that refuses all other clients, usually the last one; the rules above it still apply.
-    return [*(Place(number, OWN) for number in reversed(refusals)), Place(beginnings["check_rcpt"] + 1, OWN_OPEN)]
+    last = refusals[: -MOST_REFUSALS - 1 : -1]
+    return [*(Place(number, OWN) for number in last), Place(beginnings["check_rcpt"] + 1, OWN_OPEN)]

@@ -60,7 +60,7 @@ def of_ruleset(sendmail_cf: str, relayers_db: str) -> str:
     LIVE: it has. NOT_READ: the file has it, but changed after the daemon started. MISSING: the file lacks it.
     NO_DAEMON: no daemon runs with that file. Raises RelayError if the file exists and cannot be read.
     """
-    content = text_file.read(sendmail_cf)
+    content = text_file.read(sendmail_cf, text_file.LARGEST_CONFIGURATION)
     if content is None or not has_ruleset_for(content.decode("utf-8", "surrogateescape"), os.path.normpath(relayers_db)):
         return MISSING
     daemon = Daemon(sendmail_cf)
