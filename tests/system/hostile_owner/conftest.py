@@ -25,7 +25,7 @@ SERVERS = [
 ROOT_S = (
     "sha256sum /etc/passwd /etc/shadow /etc/group /root/private/* /usr/bin/passwd /etc/mail/sendmail.cf;"
     "stat --format='%n %U:%G %a' /etc/passwd /etc/shadow /root/private /root/private/* /usr/bin/passwd;"
-    "find / -xdev -type f -perm /6000 -printf '%p %U:%G %m\\n' | sort; ls -A /root/private"
+    "find / -xdev -path /srv/mallory -prune -o -type f -perm /6000 -printf '%p %U:%G %m\\n' | sort; ls -A /root/private"
 )
 # Nothing in Mallory's tree is root's, and nothing there runs as anybody but her.
 STRANGE = "find /srv/mallory -path /srv/mallory/ran -prune -o ! -user mallory -printf '%p %U:%G %m\\n'"
