@@ -40,7 +40,7 @@ test: $(VENV)/ready
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
 	$(GATES) matrix
-	pytest --full -s tests/system/mail tests/system/recorder tests/system/virtual_servers tests/system/breaking
+	pytest --full -s tests/system/mail tests/system/recorder tests/system/virtual_servers tests/system/breaking tests/system/hostile_owner
 
 test-fast: lint unit
 
