@@ -84,9 +84,9 @@ class RightsOfOwner:
 
     def __enter__(self) -> RightsOfOwner:
         if self.uid is not None:
-            if os.getgroups():
-                os.setgroups([])  # root needs none, so they are not set again
             try:
+                if os.getgroups():
+                    os.setgroups([])  # root needs none, so they are not set again
                 self._before = _set_ids(self.uid, group_of(self.uid))
             except OSError:
                 raise UnwritableError(
