@@ -145,8 +145,7 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, seconds: float, 
         if process.stdin is not None:
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE)
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
+        for stream in filter(None, (process.stdout, process.stderr)):
             selector.register(stream, selectors.EVENT_READ)
             printed[stream.fileno()] = []
         while selector.get_map():
@@ -171,8 +170,8 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, seconds: float, 
                     selector.unregister(key.fd)
                     process.stdin.close()
     process.wait(max(0.0, deadline - time.monotonic()))
-    output, errors = printed.values()
-    return b"".join(output), b"".join(errors)
+    output, errors = (b"".join(chunks) for chunks in printed.values())
+    return output, errors
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

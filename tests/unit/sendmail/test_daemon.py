@@ -287,7 +287,7 @@ class OwnedServer:
         self.pid_file.write_text(f"{process_id}\n{command}\n")
 
     def end(self):
-        ids = [line for _, path in self._processes if path.exists() for line in path.read_text().splitlines()[:1]]
+        ids = [line for _process, path in self._processes if path.exists() for line in path.read_text().splitlines()[:1]]
         for process, path in self._processes:
             path.unlink(missing_ok=True)
             process.wait(10)

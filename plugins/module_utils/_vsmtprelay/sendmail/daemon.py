@@ -342,7 +342,7 @@ def _lines_about(process_id: int, name: str) -> list[str]:
 def _number_in_status(process_id: int, field: str) -> int:
     """Return the first number of a field of /proc/PID/status, or -1."""
     for line in _lines_about(process_id, "status"):
-        name, _, values = line.partition(":")
+        name, _colon, values = line.partition(":")
         if name == field:
             return int(values.split()[0])
     return -1
@@ -359,8 +359,8 @@ def _parent_of(process_id: int) -> int:
 def _control_group_of(process_id: int) -> str:
     """Return the control group that systemd has put the process into (cgroups(7)), or an empty string."""
     for line in _lines_about(process_id, "cgroup"):
-        _number, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
+        _number, _colon, rest = line.partition(":")
+        controllers, _colon, group = rest.partition(":")
         if controllers in ("", "name=systemd"):
             return group
     return ""

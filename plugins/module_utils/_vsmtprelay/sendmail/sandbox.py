@@ -177,7 +177,7 @@ def mounts(table: str = "/proc/thread-self/mountinfo") -> Iterator[tuple[bytes, 
     with open(table, "rb") as file:
         lines = file.read().splitlines()
     for line in lines:
-        mount, _, system = line.partition(b" - ")
+        mount, _dash, system = line.partition(b" - ")
         words = mount.split(b" ")
         options = words[5].split(b",")
         kind, _source, details = system.split(b" ", 2)
