@@ -481,6 +481,9 @@ def written(what, make, user):
     real = os.path.realpath(path)
     existed = os.path.exists(real)
     entries = entries_of(real) if existed else {}
+    if existed:
+        # A new file gets every bit but those that have a program run as its owner or group.
+        before[real]["mode"] &= ~0o7000
     for name, change in (("add", {"10.1.0.1": "5"}), ("delete", {FIRST: None}), ("expire", None)):
         if name == "delete" and FIRST not in entries:
             continue
