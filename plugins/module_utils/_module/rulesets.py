@@ -144,7 +144,8 @@ class _Editor:
         result["changed"] = content != before
         if result["changed"]:
             if self._backup and not self._check_mode:
-                result["backup_file"] = self._module.backup_local(path)
+                with RightsOfOwner(path):
+                    result["backup_file"] = self._module.backup_local(path)
             attributes = text_file.attributes_of(path)
             if attributes is None:
                 raise UnreadableError(f"{path}: was removed meanwhile; run it again")

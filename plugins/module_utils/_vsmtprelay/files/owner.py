@@ -68,6 +68,21 @@ def owner_of(path: str) -> int | None:
     return next(iter(owners), None)
 
 
+def writer_of(path: str) -> int | None:
+    """Return the uid of the ordinary user who decides what ``path`` says: the owner of its tree, else of the file itself.
+
+    None stands for root and system accounts. Raises UnwritableError as owner_of().
+    """
+    owner = owner_of(path)
+    if owner is None:
+        try:
+            uid = os.stat(path).st_uid
+        except OSError:
+            return None
+        return uid if uid >= FIRST_ORDINARY_UID else None
+    return owner
+
+
 class RightsOfOwner:
     """A ``with`` block in which this thread has the rights of the owner of ``path``; outside root's process it changes nothing.
 

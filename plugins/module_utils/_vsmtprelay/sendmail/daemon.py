@@ -28,7 +28,7 @@ import time
 from .. import programs
 from ..errors import BusyError, RelayError, UnreadableError, UnwritableError
 from ..files import text_file
-from ..files.owner import FIRST_ORDINARY_UID, owner_of
+from ..files.owner import writer_of
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
 DEFAULT_CONFIGURATION = "/etc/mail/sendmail.cf"
@@ -61,7 +61,7 @@ class Daemon:
         if len(self.pid_file) > LONGEST_PATH:
             raise UnreadableError(f"{path}: the name of its PidFile has {len(self.pid_file)} characters; correct that option")
         # The other user who can write what is read here, if there is one.
-        owners = [uid for uid in (_writer_of(path), _writer_of(self.pid_file)) if uid not in (None, os.geteuid())]
+        owners = [uid for uid in (writer_of(path), writer_of(self.pid_file)) if uid not in (None, os.geteuid())]
         self._owner = owners[0] if owners else None
         self._start: Sequence[str] = ()
         # Whether a systemd unit names this file.
@@ -196,7 +196,7 @@ class Daemon:
             properties = dict(line.partition("=")[::2] for line in shown.text.splitlines())
             files = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]
             # A user's unit can have the same name in a manager of their own; and "systemctl link" takes a file from anywhere.
-            if properties.get("ControlGroup") != group or not files[0] or any(_writer_of(file) is not None for file in files):
+            if properties.get("ControlGroup") != group or not files[0] or any(writer_of(file) is not None for file in files):
                 return False
             started = re.search(r"argv\[\]=(.*?) ; ignore_errors=", properties.get("ExecStart", ""))
             served = _configuration_in(started.group(1)) if started else ""
@@ -204,7 +204,7 @@ class Daemon:
             return (
                 os.path.isabs(served)
                 and os.path.realpath(served) == os.path.realpath(self.path)
-                and _writer_of(served) == _writer_of(self.path)
+                and writer_of(served) == writer_of(self.path)
             )
         except RelayError:
             return False
@@ -246,21 +246,6 @@ class Daemon:
             if descriptor >= 0:
                 os.close(descriptor)
         return True
-
-
-def _writer_of(path: str) -> int | None:
-    """Return the uid of the ordinary user who decides what ``path`` says: the owner of its tree, else of the file itself.
-
-    None stands for root and system accounts. Raises UnwritableError as owner_of().
-    """
-    owner = owner_of(path)
-    if owner is None:
-        try:
-            uid = os.stat(path).st_uid
-        except OSError:
-            return None
-        return uid if uid >= FIRST_ORDINARY_UID else None
-    return owner
 
 
 def _file_of_root(path: str) -> bytes | None:
