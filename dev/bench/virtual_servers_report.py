@@ -15,6 +15,7 @@ MOST_FIRST = 60
 SHOWN = 0.1
 
 WORKS = {"first": "First run", "again": "Nothing to do", "changed": "One server changed"}
+OWNERS = {"role": "root", "users": "a user each"}
 
 INTRODUCTION = """\
 # Benchmark of many virtual servers on one host
@@ -26,6 +27,11 @@ and maximum in brackets. A figure without brackets is a single run. ≈ marks a 
 extrapolated on a straight line, not measured.
 """
 
+USERS = """\
+The same, but each directory tree belongs to a user of its own. Its files are read and written with
+that user's rights, and sendmail judges its `sendmail.cf` in a sandbox.
+"""
+
 METHOD = """\
 ## Method
 
@@ -33,10 +39,11 @@ METHOD = """\
   Controller and guest share the cores. Each size starts with a new guest that has all packages, so
   apt is not measured.
 - Each virtual server is a directory `/srv/NAME` with a copy of the stock `etc/sendmail.cf` and a
-  login domain. The list is a JSON file (`-e @file`). The role runs with its defaults as
-  `vsmtp.relay.site`, including the recorder.
-- After a first run each server is checked: makemap reads its database, and its `sendmail.cf` names
-  it.
+  login domain. All of it belongs to root, or to a user with that home (mode 0711). The list is a
+  JSON file (`-e @file`). The role runs with its defaults as `vsmtp.relay.site`, including the
+  recorder.
+- After a first run each server is checked: makemap reads its database, which belongs to the owner
+  of the directory, and its `sendmail.cf` names it.
 - "Nothing to do" is a second run; it counts only if Ansible reports no change. "One server
   changed": the middle server gets another domain, and the last server's `sendmail.cf` lost its
   ruleset.
@@ -55,14 +62,19 @@ METHOD = """\
 def render(results: VirtualServersResults) -> str:
     """Return the whole report in Markdown."""
     measured = " and ".join(number(each.servers) for each in results.of("loops"))
-    expiry = results.expiry
+    expiry = results.expiries["role"]
     return "\n".join(
         [
             INTRODUCTION.format(made_by=made_by()),
             "## The role, and loops over modules that come with Ansible\n",
             *(f"### {title}\n\n{_contest(results, work)}" for work, title in WORKS.items()),
+            f"## A user for each virtual server\n\n{USERS}",
+            _users(results),
             "## Where the time goes with nothing to do\n",
-            _tasks(results),
+            "Virtual servers of root:\n",
+            _tasks(results, "role"),
+            "Virtual servers of a user each:\n",
+            _tasks(results, "users"),
             "## The nightly expiry\n",
             _expiry(results),
             METHOD.format(measured=measured, entries=expiry.entries, processes=expiry.processes),
@@ -106,8 +118,24 @@ def _own_target(each: Contest, work: str, smallest: float) -> str:
     return verdict(f"≤ {MOST_GROWTH} ×", median <= MOST_GROWTH * smallest)
 
 
-def _tasks(results: VirtualServersResults) -> str:
-    few, many = results.of("role")[0], results.of("role")[-1]
+def _users(results: VirtualServersResults) -> str:
+    one, many, of_root = results.of("users")[0], results.of("users")[-1], results.of("role")[-1]
+    servers = number(many.servers)
+    heads = ["", f"{one.servers} of a user", f"{servers} of a user each", f"÷ {one.servers} of a user", "target"]
+    heads += [f"{servers} of root", "÷ root's"]
+    rows = []
+    for work, title in WORKS.items():
+        smallest, median, beside = (statistics.median(each.seconds(work)) for each in (one, many, of_root))
+        rows.append([title, seconds_spread(one.seconds(work)), seconds_spread(many.seconds(work)), f"{median / smallest:.2f}"])
+        rows[-1] += [_own_target(many, work, smallest), seconds_spread(of_root.seconds(work)), f"{median / beside:.2f}"]
+    users, roots = results.expiries["users"].together, results.expiries["role"].together
+    ratio = statistics.median(users) / statistics.median(roots)
+    rows.append(["Nightly expiry", "", seconds_spread(users), "", "", seconds_spread(roots), f"{ratio:.2f}"])
+    return table(heads, rows)
+
+
+def _tasks(results: VirtualServersResults, contestant: str) -> str:
+    few, many = results.of(contestant)[0], results.of(contestant)[-1]
     one, all_of_them = few.median_tasks(), many.median_tasks()
     names = sorted(all_of_them, key=lambda name: -all_of_them[name])
     heads = ["task", f"at {number(few.servers)}", f"at {number(many.servers)}", "more"]
@@ -124,16 +152,20 @@ def _row(few: float, many: float) -> list[str]:
 
 
 def _expiry(results: VirtualServersResults) -> str:
-    expiry = results.expiry
+    processes = results.expiries["role"].processes
     heads = [
         "databases",
+        "owner",
         "in one process",
-        f"in a process each, {number(expiry.processes)} of them",
+        f"in a process each, {number(processes)} of them",
         "all of them",
         "÷ one process",
     ]
-    all_apart = statistics.median(expiry.extrapolated)
-    ratio = all_apart / statistics.median(expiry.together)
-    mark = "" if expiry.processes == expiry.databases else "≈ "
-    cells = [seconds_spread(expiry.together), seconds_spread(expiry.apart), f"{mark}{seconds(all_apart)}", f"{mark}{ratio:.1f}"]
-    return table(heads, [[number(expiry.databases), *cells]])
+    rows = []
+    for contestant, owner in OWNERS.items():
+        expiry = results.expiries[contestant]
+        all_apart = statistics.median(expiry.extrapolated)
+        mark = "" if expiry.processes == expiry.databases else "≈ "
+        rows.append([number(expiry.databases), owner, seconds_spread(expiry.together), seconds_spread(expiry.apart)])
+        rows[-1] += [f"{mark}{seconds(all_apart)}", f"{mark}{all_apart / statistics.median(expiry.together):.1f}"]
+    return table(heads, rows)

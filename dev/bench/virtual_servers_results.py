@@ -26,7 +26,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Contest:
-    """One contestant, ``role`` or ``loops``, on a host with so many virtual servers."""
+    """One contestant on a host with so many virtual servers: ``role``, ``users`` (the role; each has an owner) or ``loops``."""
 
     contestant: str
     servers: int
@@ -63,10 +63,10 @@ class Expiry:
 
 @dataclass(frozen=True)
 class VirtualServersResults:
-    """Everything; ``host`` is what was measured with."""
+    """Everything; ``expiries`` are those of ``role`` and ``users``, and ``host`` is what was measured with."""
 
     contests: list[Contest]
-    expiry: Expiry
+    expiries: dict[str, Expiry]
     host: dict[str, str]
 
     def of(self, contestant: str) -> list[Contest]:

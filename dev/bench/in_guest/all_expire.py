@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 import databases
@@ -47,17 +46,26 @@ def main():
 
 
 def lay_out(paths):
-    """Put a fresh copy of the same database, half of which is old, in each place, and have the disk hold them."""
+    """Put a fresh copy of the same database, half of which is old, in each place, and have the disk hold them.
+
+    It has the owner and the mode of the database that was there.
+    """
     for path in paths:
-        shutil.copyfile(databases.stored(ENTRIES, "makemap"), f"{path}.bench")
-        os.replace(f"{path}.bench", path)
+        status, beside = os.stat(path), f"{path}.bench"
+        shutil.copyfile(databases.stored(ENTRIES, "makemap"), beside)
+        os.chown(beside, status.st_uid, status.st_gid)
+        os.chmod(beside, status.st_mode & 0o7777)
+        os.replace(beside, path)
     os.sync()
 
 
 def check(paths, entries):
-    """End with a message unless makemap finds ``entries`` entries in each."""
+    """End with a message unless all have the owner of their directory, and makemap finds ``entries`` entries in two of them."""
+    for path in paths:
+        if os.stat(path).st_uid != os.stat(os.path.dirname(path)).st_uid:
+            raise SystemExit(f"{path} does not belong to the owner of its directory")
     for path in (paths[0], paths[-1]):
-        found = subprocess.run(["makemap", "-u", "hash", path], stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+        found = databases.listing(path).count(b"\n")
         if found != entries:
             raise SystemExit(f"{path} has {found} entries instead of {entries}")
 

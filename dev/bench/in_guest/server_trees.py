@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The directory trees of virtual servers: server_trees.py WORK FILE, where FILE has the servers as the role's variable does.
 
-``make`` gives each the host's own sendmail.cf, and nothing else. ``spoil`` puts that back for the last one. ``check`` ends
-with a message unless each has a database, and a sendmail.cf that names it. The last sendmail.cf is read by sendmail.
+``make`` gives each the host's own sendmail.cf, and nothing else. ``give`` gives each tree to a new user, as a provider does who
+lets customers edit their files. ``spoil`` puts the sendmail.cf back for the last one. ``check`` ends with a message unless each
+has a database that belongs to the owner of the tree, and a sendmail.cf that names it. The last sendmail.cf is read by sendmail.
 """
 
 import json
@@ -11,7 +12,10 @@ import shutil
 import subprocess
 import sys
 
+import databases
+
 STOCK = "/etc/mail/sendmail.cf"
+FIRST_UID = 20_000
 
 
 def paths(server):
@@ -26,6 +30,22 @@ def make(servers):
     os.sync()
 
 
+def give(servers):
+    # useradd(8) takes minutes for a thousand.
+    users = [(FIRST_UID + place, server) for place, server in enumerate(servers)]
+    with open("/etc/passwd", "a") as accounts, open("/etc/group", "a") as groups:
+        for uid, server in users:
+            accounts.write(f"{server['name']}:x:{uid}:{uid}::{server['root']}:/bin/sh\n")
+            groups.write(f"{server['name']}:x:{uid}:\n")
+    for uid, server in users:
+        configuration = paths(server)[0]
+        for path in (configuration, os.path.dirname(configuration), server["root"]):
+            os.chown(path, uid, uid)
+        # Other users can pass through it, but not list it.
+        os.chmod(server["root"], 0o711)
+    os.sync()
+
+
 def spoil(servers):
     shutil.copy(STOCK, paths(servers[-1])[0])
 
@@ -36,7 +56,9 @@ def check(servers):
         with open(configuration) as file:
             if f" {database}\n" not in file.read():
                 raise SystemExit(f"{configuration} does not name {database}")
-        subprocess.run(["makemap", "-u", "hash", database], check=True)
+        if os.stat(database).st_uid != os.stat(server["root"]).st_uid:
+            raise SystemExit(f"{database} does not belong to the owner of {server['root']}")
+        databases.listing(database)
     ask = ["sendmail", f"-C{paths(servers[-1])[0]}", "-bt"]
     subprocess.run(ask, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
@@ -44,7 +66,7 @@ def check(servers):
 def main():
     with open(sys.argv[2]) as file:
         servers = json.load(file)["pop_before_smtp_virtual_servers"]
-    {"make": make, "spoil": spoil, "check": check}[sys.argv[1]](servers)
+    {"make": make, "give": give, "spoil": spoil, "check": check}[sys.argv[1]](servers)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class UnreadableError(RelayError):
     exit_status = 66  # EX_NOINPUT
 
 
+class TooLargeError(UnreadableError):
+    """A file is larger than the caller takes."""
+
+
 class MissingBindingError(RelayError):
     """This Python interpreter has no Berkeley DB binding."""
 

@@ -28,7 +28,7 @@ from ..files.symlinks import resolve
 from .edits import Changes
 from .locks import Deadline, WriterLock
 from .publish import publish
-from .snapshot import Snapshot
+from .snapshot import LARGEST_DATABASE_BYTES, Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,21 +64,22 @@ def change(
     check_only: bool = False,
     create: bool = True,
     published: Published | None = None,
+    largest: int = LARGEST_DATABASE_BYTES,
 ) -> Changes:
     """Apply ``edit`` to the database at ``path``, fsync it, and return the changes.
 
     A missing database is created, even if the edit leaves it empty; without ``create`` it counts as empty and
     stays missing. With ``check_only`` nothing is written, and the result is the same. Waits at most
-    ``lock_seconds`` for other writers. ``published`` is as for Snapshot.
+    ``lock_seconds`` for other writers. ``published`` and ``largest`` (bytes) are as for Snapshot.
 
-    Raises UnreadableError (damaged, not permitted), UnwritableError (not permitted, read-only),
+    Raises TooLargeError, UnreadableError (damaged, not permitted), UnwritableError (not permitted, read-only),
     InputOutputError (disk full or failing), BusyError (past the deadline). After each of them the old file is
     unchanged.
     """
     with RightsOfOwner(path):
         path = resolve(path)
         deadline = Deadline(lock_seconds)
-        with WriteErrors(path), Snapshot(path, deadline, published=published) as snapshot:
+        with WriteErrors(path), Snapshot(path, deadline, published=published, largest=largest) as snapshot:
             if not snapshot.exists and not create:
                 return Changes()
             changes = snapshot.try_out(edit) if check_only else snapshot.apply(edit)

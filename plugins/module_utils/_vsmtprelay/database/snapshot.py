@@ -12,7 +12,7 @@ import os
 import stat
 
 from ..backends.berkeley_file import HashFile
-from ..errors import InputOutputError, UnreadableError, remedy_for
+from ..errors import InputOutputError, TooLargeError, UnreadableError, remedy_for
 from .locks import Deadline, QuiescentFile
 from .published import Published, identity_at, identity_of
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .edits import Changes, Edit
 
 COPY_BYTES = 1 << 30
+# A large file is flushed piece by piece: with ext4, every other program's fsync waits for all that is dirty.
+FLUSHED_BYTES = 4 << 20
 # About four million entries. The owner of a database can make it as large as they like without a disk to match (truncate(1)).
 # It must not take all memory from root's nightly run and from the recorder of all other virtual servers.
 LARGEST_DATABASE_BYTES = 1 << 28
@@ -31,15 +33,23 @@ LARGEST_DATABASE_BYTES = 1 << 28
 class Snapshot:
     """A consistent copy of the database in memory. A missing database is empty."""
 
-    def __init__(self, path: str, deadline: Deadline, damaged: bool = False, published: Published | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        deadline: Deadline,
+        damaged: bool = False,
+        published: Published | None = None,
+        largest: int = LARGEST_DATABASE_BYTES,
+    ) -> None:
         """Copy the database at ``path``; ``damaged`` also accepts an empty file, to be repaired.
 
         ``published`` are the files that this process published: they are not checked again.
 
-        Raises UnreadableError if it may not be read or is not a regular file, BusyError if other programs
-        still write it at ``deadline``.
+        Raises TooLargeError if it has more than ``largest`` bytes, UnreadableError if it may not be read or is not a
+        regular file, BusyError if other programs still write it at ``deadline``.
         """
         self.path = path
+        self._largest = largest
         self._damaged = damaged
         self.published = Published() if published is None else published
         self.identity: tuple[int, ...] | None = None
@@ -115,7 +125,9 @@ class Snapshot:
         size = self.size
         done = 0
         while done < size:
-            done += os.sendfile(descriptor, self._copy, done, size - done)
+            done += os.sendfile(descriptor, self._copy, done, min(size - done, FLUSHED_BYTES))
+            if done < size:
+                os.fdatasync(descriptor)
 
     @property
     def descriptor(self) -> int:
@@ -170,9 +182,9 @@ class Snapshot:
     def _refuse_what_is_no_database(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableError(f"{self.path}: is not a regular file, so not a database; check the path")
-        if status.st_size > LARGEST_DATABASE_BYTES:
-            raise UnreadableError(
-                f"{self.path}: has more than {LARGEST_DATABASE_BYTES >> 20} MiB, nothing was changed; "
+        if status.st_size > self._largest:
+            raise TooLargeError(
+                f"{self.path}: has more than {self._largest >> 20} MiB, nothing was changed; "
                 f"no database of addresses needs so much: rebuild it with makemap -u hash {self.path} | makemap hash new.db"
             )
         if status.st_size == 0 and not self._damaged:

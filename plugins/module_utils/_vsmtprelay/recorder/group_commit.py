@@ -18,6 +18,8 @@ import time
 from ..database import edits, relayers_db
 from ..database.prepared import PreparedFile
 from ..database.published import Published
+from ..errors import TooLargeError
+from .large_write import LARGEST_OWN_BYTES, LargeWrites
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,13 +78,15 @@ class GroupCommit:
         threads: ThreadPoolExecutor | None = None,
         prepared: set[PreparedFile] | None = None,
         published: Published | None = None,
+        large: LargeWrites | None = None,
     ) -> None:
-        """Write to the database at ``path``, in one of ``threads`` if it may take long.
+        """Write to the database at ``path``, in one of ``threads`` if it may take long, by ``large`` if it is a large one.
 
         ``prepared`` and ``published`` are as for PreparedFile. ``failed`` is called with a message after every
         failed write, ``written`` after every successful one.
         """
         self._threads = threads
+        self._large = LargeWrites() if large is None else large
         self._path = path
         self._failed = failed
         self._written = written
@@ -149,14 +153,7 @@ class GroupCommit:
         try:
             if not self._write_here(batch.logins):
                 begin = time.monotonic()
-                write = functools.partial(
-                    relayers_db.change,
-                    self._path,
-                    edits.record_logins(batch.logins),
-                    RECORDER_LOCK_SECONDS,
-                    published=self._published,
-                )
-                await asyncio.get_running_loop().run_in_executor(self._threads, write)
+                await self._write_elsewhere(batch.logins)
                 self._is_slow = time.monotonic() - begin > SLOW_SECONDS
             batch.is_written()
             return True
@@ -175,6 +172,22 @@ class GroupCommit:
         written = self._prepared_file.commit(edits.record_logins(logins)) is not None
         self._is_slow = time.monotonic() - begin > SLOW_SECONDS
         return written
+
+    async def _write_elsewhere(self, logins: dict[str, int]) -> None:
+        """Write ``logins`` in a thread, or by a child if the database is large. Raises RelayError."""
+        loop = asyncio.get_running_loop()
+        write = functools.partial(
+            relayers_db.change,
+            self._path,
+            edits.record_logins(logins),
+            RECORDER_LOCK_SECONDS,
+            published=self._published,
+            largest=LARGEST_OWN_BYTES,
+        )
+        try:
+            await loop.run_in_executor(self._threads, write)
+        except TooLargeError:
+            await loop.run_in_executor(self._large.thread, self._large.writer(self._path, logins))
 
     def _after_write(self) -> None:
         """Report a successful write, and schedule the work for the next login unless one waits already."""

@@ -19,6 +19,7 @@ from .. import __version__, programs
 from ..errors import RelayError
 from ..servers.virtual_servers import TABLE, VirtualServers
 from . import key as recorder_key
+from . import large_write
 from .fd_store import ServedConnections, sockets_from_systemd
 from .http_service import Recorder
 from .journal import RecorderLog
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--status", action="store_true", help="print how many logins were recorded since it started, and exit")
     other.add_argument("--create-key", metavar="PATH", help="write a new secret there, and exit")
+    other.add_argument("--write", metavar="DATABASE", help=argparse.SUPPRESS)  # large_write, for the service itself
     other.add_argument("--key-file", metavar="PATH", help="file with the secret that a report over TCP must carry")
     parser.add_argument("--ignore", action="append", default=[], metavar="NETWORK", help="do not record logins from there")
     parser.add_argument(
@@ -61,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.status:
         return _print_status()
+    if options.write:
+        return large_write.main(options.write)
     try:
         if options.create_key:
             recorder_key.create(options.create_key)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..database.published import Published
 from .group_commit import GroupCommit
+from .large_write import LargeWrites
 from .login_entry import LoginEntry
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ class Writers:
         self._failed = failed
         self._spool = spool
         self._threads = ThreadPoolExecutor(MOST_WRITERS)
+        self._large = LargeWrites()
         self._prepared: set[PreparedFile] = set()
         self._published = Published()
         self._commits: dict[str, GroupCommit] = {}
@@ -47,7 +49,13 @@ class Writers:
         commit = self._commits.get(entry.relayers_db)
         if commit is None:
             commit = GroupCommit(
-                entry.relayers_db, self._failed, self._empty_spool, self._threads, self._prepared, self._published
+                entry.relayers_db,
+                self._failed,
+                self._empty_spool,
+                self._threads,
+                self._prepared,
+                self._published,
+                self._large,
             )
             self._commits[entry.relayers_db] = commit
         return await commit.add(entry.key, entry.timestamp)
