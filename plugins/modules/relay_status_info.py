@@ -76,7 +76,7 @@ virtual_servers:
       description: The reason why nothing more is known, or an empty string.
       type: str
     ruleset:
-      description: V(live) if the running sendmail has the ruleset; V(not read yet), V(missing), V(no daemon).
+      description: V(live) if the running sendmail has the ruleset; V(not read yet), V(missing), V(no daemon), V(unproven).
       type: str
     entries:
       description: The number of entries.

@@ -6,21 +6,26 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 
 from .._vsmtprelay.backends import berkeley_binding
+from .._vsmtprelay.database.in_turn import in_turn
 from .._vsmtprelay.database.relayers_db import LOCK_SECONDS
 from .._vsmtprelay.entries.makemap_text import entry_lines, printable_text
 from .._vsmtprelay.errors import MissingBindingError, RelayError
 from .._vsmtprelay.servers.virtual_servers import TABLE, VirtualServers
+from .results import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from .._vsmtprelay.database.edits import Changes
+    from .._vsmtprelay.database.locks import Deadline
     from .._vsmtprelay.servers.virtual_servers import VirtualServer
 
 # As in the documentation fragment ``relayers``; each module documents the path.
@@ -63,6 +68,18 @@ def servers_meant(module: AnsibleModule) -> list[VirtualServer] | None:
     except RelayError as error:
         module.fail_json(msg=str(error))
         raise  # for the type checker: fail_json() ends the process
+
+
+def for_each_database(items: Sequence[Any], work: Callable[[Any, Deadline], Any], lock_seconds: float) -> Outcome:
+    """Call ``work`` for each of ``items``, of one database each, as in_turn() does; the results are in their order."""
+    outcome = Outcome()
+    done = sorted(in_turn(items, work, lock_seconds), key=itemgetter(0))
+    for _number, result in done:
+        if isinstance(result, RelayError):
+            outcome.failures.append(str(result))
+        else:
+            outcome.results.append(result)
+    return outcome
 
 
 def databases_meant(module: AnsibleModule) -> list[dict[str, Any]]:

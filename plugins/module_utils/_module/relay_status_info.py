@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from .._vsmtprelay import programs
+from .._vsmtprelay.database.in_turn import in_turn
 from .._vsmtprelay.errors import RelayError
 from .._vsmtprelay.servers.virtual_servers import VirtualServers
 from .._vsmtprelay.status import last_expiry
@@ -19,10 +20,12 @@ UNITS = ("vsmtprelay-recorder.socket", "vsmtprelay-recorder.service")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from .._vsmtprelay.database.locks import Deadline
     from .._vsmtprelay.servers.virtual_servers import VirtualServer
 
 
@@ -41,8 +44,8 @@ def expiry(now: int) -> dict[str, Any]:
     return {"last": ended, "status": exit_status, "late": last_expiry.is_late(now)}
 
 
-def state_of(server: VirtualServer, now: int, lock_seconds: float) -> dict[str, Any]:
-    """Return the state of one virtual server."""
+def state_of(server: VirtualServer) -> dict[str, Any]:
+    """Return the state of one virtual server without its database."""
     state: dict[str, Any] = {
         "name": server.name,
         "relayers_db": server.relayers_db,
@@ -51,10 +54,22 @@ def state_of(server: VirtualServer, now: int, lock_seconds: float) -> dict[str, 
     }
     try:
         state.update(ruleset=status.of_ruleset(server.sendmail_cf, server.relayers_db))
-        state.update(status.of_database(server.relayers_db, now, lock_seconds))
     except RelayError as error:
         state["fault"] = str(error)
     return state
+
+
+def states_of(servers: Iterable[VirtualServer], now: int, lock_seconds: float) -> list[dict[str, Any]]:
+    """Return the state of each virtual server at ``now`` (epoch seconds); a database is waited for ``lock_seconds``."""
+    states = [state_of(server) for server in servers]
+    sound = [state for state in states if not state["fault"]]
+
+    def work(state: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+        return status.of_database(state["relayers_db"], now, deadline)
+
+    for number, found in in_turn(sound, work, lock_seconds):
+        sound[number].update({"fault": str(found)} if isinstance(found, RelayError) else found)
+    return states
 
 
 def run(module: AnsibleModule) -> None:
@@ -66,5 +81,5 @@ def run(module: AnsibleModule) -> None:
     except RelayError as error:
         module.fail_json(msg=str(error))
     meant = [server for server in servers if not parameters["names"] or server.name in parameters["names"]]
-    states = [state_of(server, now, parameters["lock_timeout"]) for server in meant]
+    states = states_of(meant, now, parameters["lock_timeout"])
     finish(module, False, Outcome(), recorder=units, expiry=night, virtual_servers=states)

@@ -23,9 +23,10 @@ from .._vsmtprelay.sendmail.cf_text import window_in
 from .databases import (
     changes_of,
     diff_of,
+    for_each_database,
     servers_meant,
 )
-from .results import finish, for_each
+from .results import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from .._vsmtprelay.database.locks import Deadline
     from .._vsmtprelay.servers.virtual_servers import VirtualServer
 
 
@@ -79,11 +81,11 @@ def keys_of_permanent(path: str, addresses: Iterable[str] | None) -> set[str] | 
         raise MalformedError(f"{path}: permanent: {error}") from None
 
 
-def repaired(path: str, lock_timeout: float, check_mode: bool) -> dict[str, Any] | None:
+def repaired(path: str, deadline: Deadline, check_mode: bool) -> dict[str, Any] | None:
     """Repair the database if it is damaged; return the result to report, or None."""
     if not os.path.exists(path):
         return None
-    done = repair.repair(path, lock_timeout, check_only=check_mode)
+    done = repair.repair(path, deadline, check_only=check_mode)
     return None if done is None else {"damaged_file": done.copy, "entries": done.entries}
 
 
@@ -133,8 +135,9 @@ def run(module: AnsibleModule) -> None:
         module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to remove it")
     now = int(time.time())
     diff: list[dict[str, str]] = []
+    repairs: dict[str, dict[str, Any] | None] = {}
 
-    def work(item: dict[str, Any]) -> dict[str, Any]:
+    def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path, server, window = item["path"], item.get("server"), parameters["window"]
         result: dict[str, Any] = {"path": path}
         if server is not None:
@@ -149,10 +152,12 @@ def run(module: AnsibleModule) -> None:
         else:
             edit = edits.delete(list(wanted))
         if parameters["repair"]:
-            result["repaired"] = repaired(path, parameters["lock_timeout"], module.check_mode)
+            if path not in repairs:
+                repairs[path] = repaired(path, deadline, module.check_mode)
+            result["repaired"] = repairs[path]
             if module.check_mode and result["repaired"]:
                 return result  # the damaged file does not show what would be added
-        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode, create=present)
+        changes = relayers_db.change(path, edit, deadline, check_only=module.check_mode, create=present)
         diff.append(diff_of(path, changes))
         return dict(result, **changes_of(changes))
 
@@ -160,7 +165,7 @@ def run(module: AnsibleModule) -> None:
         refresh_after = refresh_seconds(parameters["refresh"])
     except RelayError as error:
         module.fail_json(msg=f"refresh: {error}")
-    done = for_each(databases, work)
+    done = for_each_database(databases, work, parameters["lock_timeout"])
     done.diff += diff
     more = {}
     if servers is not None and not present and not done.failures:

@@ -13,15 +13,18 @@ from .._vsmtprelay.role import variables as role_variables
 from .databases import (
     databases_meant,
     diff_of,
+    for_each_database,
     names,
 )
-from .results import finish, for_each
+from .results import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.database.locks import Deadline
 
 
 def run(module: AnsibleModule) -> None:
@@ -36,19 +39,19 @@ def run(module: AnsibleModule) -> None:
     now = int(time.time())
     diff: list[dict[str, str]] = []
 
-    def work(item: dict[str, Any]) -> dict[str, Any]:
+    def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path = item["path"]
         changes = relayers_db.change(
             path,
             edits.expire(older_than, now),
-            parameters["lock_timeout"],
+            deadline,
             check_only=module.check_mode,
             create=False,
         )
         diff.append(diff_of(path, changes))
         return dict(item, expired=names(changes.removed))
 
-    expired = for_each(databases_meant(module), work)
+    expired = for_each_database(databases_meant(module), work, parameters["lock_timeout"])
     expired.diff += diff
     changed = any(result["expired"] for result in expired.results)
     finish(module, changed, expired, databases=expired.results, older_than=older_than)

@@ -16,14 +16,17 @@ from .._vsmtprelay.entries.timestamps import expiry_cutoff, timestamp_of
 from .._vsmtprelay.errors import UnreadableError
 from .databases import (
     databases_meant,
+    for_each_database,
 )
-from .results import finish, for_each
+from .results import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ansible.module_utils.basic import AnsibleModule
+
+    from .._vsmtprelay.database.locks import Deadline
 
 
 def relayer_of(key: bytes, timestamp: int | None, now: int) -> dict[str, Any]:
@@ -46,16 +49,16 @@ def run(module: AnsibleModule) -> None:
         timestamp = timestamp_of(value)
         return limit is None or (timestamp is not None and timestamp <= limit)
 
-    def work(item: dict[str, Any]) -> dict[str, Any]:
+    def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path: str = item["path"]
         soundness: dict[str, Any] = {}
         if parameters["verify"] and os.path.exists(path):
             try:
-                repair.verify(path, parameters["lock_timeout"])
+                repair.verify(path, deadline)
                 soundness = {"sound": True, "fault": ""}
             except UnreadableError as error:
                 return dict(item, exists=True, relayers=[], sound=False, fault=str(error))
-        with relayers_db.read(path, parameters["lock_timeout"]) as snapshot:
+        with relayers_db.read(path, deadline) as snapshot:
             chosen = sorted((key, value) for key, value in snapshot.items() if is_meant(value))
             result: dict[str, Any] = dict(soundness, **item, exists=snapshot.exists, relayers=[])
         if parameters["text"]:
@@ -64,5 +67,5 @@ def run(module: AnsibleModule) -> None:
             result["relayers"] = [relayer_of(key, timestamp_of(value), now) for key, value in chosen]
         return result
 
-    found = for_each(databases_meant(module), work)
+    found = for_each_database(databases_meant(module), work, parameters["lock_timeout"])
     finish(module, False, found, databases=found.results)

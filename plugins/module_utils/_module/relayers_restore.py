@@ -12,8 +12,9 @@ from .._vsmtprelay.errors import MalformedError
 from .databases import (
     changes_of,
     diff_of,
+    for_each_database,
 )
-from .results import finish, for_each
+from .results import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,24 +22,26 @@ if TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
+    from .._vsmtprelay.database.locks import Deadline
+
 
 def run(module: AnsibleModule) -> None:
     """Run ``module`` with its options, and exit."""
     parameters = module.params
     diff: list[dict[str, str]] = []
 
-    def work(item: dict[str, Any]) -> dict[str, Any]:
+    def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path = item["path"]
         try:
             entries = parse_makemap(item["text"])
         except MalformedError as error:
             raise MalformedError(f"{path}: the text to restore: {error}") from None
         edit = edits.restore(entries, parameters["exactly"])
-        changes = relayers_db.change(path, edit, parameters["lock_timeout"], check_only=module.check_mode)
+        changes = relayers_db.change(path, edit, deadline, check_only=module.check_mode)
         diff.append(diff_of(path, changes))
         return dict(path=path, **changes_of(changes))
 
-    restored = for_each(parameters["databases"], work)
+    restored = for_each_database(parameters["databases"], work, parameters["lock_timeout"])
     restored.diff += diff
     changed = any(value for result in restored.results for name, value in result.items() if name != "path")
     finish(module, changed, restored, databases=restored.results)

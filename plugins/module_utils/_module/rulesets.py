@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,8 +16,8 @@ from .._vsmtprelay.files import symlinks, text_file
 from .._vsmtprelay.files.owner import RightsOfOwner
 from .._vsmtprelay.sendmail.cf_text import is_mc, without_ruleset
 from .._vsmtprelay.sendmail.daemon import Daemon
-from .._vsmtprelay.sendmail.daemon import reload as reload_daemons
 from .._vsmtprelay.sendmail.judge import Judge, fitting
+from .._vsmtprelay.sendmail.reload import reload as reload_daemons
 from .._vsmtprelay.sendmail.ruleset import Ruleset
 from .files import ensure_file
 from .results import Outcome, for_each
@@ -143,12 +144,11 @@ class _Editor:
         content = after.encode("utf-8", "surrogateescape")
         result["changed"] = content != before
         if result["changed"]:
-            if self._backup and not self._check_mode:
-                with RightsOfOwner(path):
-                    result["backup_file"] = self._module.backup_local(path)
             attributes = text_file.attributes_of(path)
             if attributes is None:
                 raise UnreadableError(f"{path}: was removed meanwhile; run it again")
+            if self._backup and not self._check_mode:
+                result["backup_file"] = _keep(path, before, attributes)
             self._before[path] = before, attributes
             ensure_file(path, content, attributes, self._check_mode, diff)
         return result
@@ -167,12 +167,24 @@ class _Editor:
         daemons, outcome.results = outcome.results, []
         changes = {result["path"] for result in there if result["changed"]}
         if self._check_mode:
-            behind = [daemon for daemon in daemons if daemon.is_behind() or (daemon.path in changes and daemon.process_id())]
-            outcome.results = [daemon.path for daemon in behind]
+            behind = [daemon for daemon in daemons if daemon.is_behind() or (daemon.path in changes and daemon.is_claimed())]
+            outcome.results = [daemon.path for daemon in behind if not daemon.refusal()]
+            outcome.failures += [daemon.refusal() for daemon in behind if daemon.refusal()]
             return outcome
         outcome.results, failed = reload_daemons([daemon for daemon in daemons if daemon.is_behind()], self.restore)
         outcome.failures += failed
         return outcome
+
+
+def _keep(path: str, content: bytes, attributes: Attributes) -> str:
+    """Write ``content``, as it was read from the file at ``path``, to a backup beside it; return the path of the backup.
+
+    Its name is that of AnsibleModule.backup_local(), which would copy whatever its owner has put there since. Raises
+    UnwritableError.
+    """
+    backup = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S~')}"
+    text_file.replace(backup, content, attributes)
+    return backup
 
 
 def _source_of(path: str) -> str:

@@ -21,6 +21,7 @@ from .._vsmtprelay.servers.virtual_servers import (
 )
 from .databases import (
     diff_of,
+    for_each_database,
 )
 from .files import ensure_file, ensure_no_file
 from .results import Outcome, finish, for_each
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from .._vsmtprelay.database.edits import Edit
+    from .._vsmtprelay.database.locks import Deadline
     from .._vsmtprelay.servers.virtual_servers import VirtualServer
 
 
@@ -66,16 +68,16 @@ class Host:
         """Ensure each database and its permanent entries."""
         now = int(time.time())
 
-        def work(server: VirtualServer) -> None:
+        def work(server: VirtualServer, deadline: Deadline) -> None:
             edit = edits.ensure({}, now, permanent=self._permanent[server.name])
             try:
-                self._edit_database(server.relayers_db, edit)
+                self._edit_database(server.relayers_db, edit, deadline)
             except MissingBindingError:
                 # In check mode the package that a real run installs first may be missing: then no database can be read.
                 if not self._module.check_mode:
                     raise
 
-        self.outcome.take(for_each(self.servers.servers, work))
+        self.outcome.take(for_each_database(self.servers.servers, work, self._parameters["lock_timeout"]))
 
     def edit_rulesets(self) -> None:
         """Insert the ruleset into the files of the servers, remove it from departing ones, and reload sendmail."""
@@ -107,8 +109,8 @@ class Host:
 
         self.outcome.take(for_each(sorted(gone), work))
 
-    def _edit_database(self, path: str, edit: Edit) -> None:
-        changes = relayers_db.change(path, edit, self._parameters["lock_timeout"], check_only=self._module.check_mode)
+    def _edit_database(self, path: str, edit: Edit, deadline: Deadline) -> None:
+        changes = relayers_db.change(path, edit, deadline, check_only=self._module.check_mode)
         if changes:
             self.databases.append(path)
             self.outcome.diff.append(diff_of(path, changes))

@@ -63,9 +63,13 @@ class InputOutputError(RelayError):
 
 
 class BusyError(RelayError):
-    """Another process held the database locked past the deadline."""
+    """Another process held the database locked, or a program ran, past the deadline."""
 
     exit_status = 75  # EX_TEMPFAIL
+
+
+class LockedError(BusyError):
+    """Another process holds the database locked, so another try can succeed at any moment."""
 
 
 def remedy_for(error: OSError) -> str:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import signal
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.locks import Deadline, QuiescentFile, WriterLock
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import BusyError, LockedError
 
 
 def flock(path):
@@ -279,3 +281,36 @@ def test_the_owner_of_a_database_takes_over_what_a_killed_root_left(public_direc
 
     assert as_nobody(write) == 65534
     assert os.listdir(public_directory) == []
+
+
+def test_a_lease_of_another_process_is_waited_for_like_a_lock(relayers_db, child):
+    relayers_db.fill({"10.0.0.1": 5})
+    lock = os.path.join(os.path.dirname(relayers_db.path), ".relayers.db.vsmtprelay")
+    Path(lock).touch(0o600)
+    for path in (relayers_db.path, lock):
+        with _leased(path, child), pytest.raises(LockedError, match=r"for more than 0\.2 seconds"):
+            database.change(relayers_db.path, edits.put({"10.0.0.1": 6}), 0.2)
+    assert database.change(relayers_db.path, edits.put({"10.0.0.1": 6}), 0.2).count == 1
+
+
+@contextlib.contextmanager
+def _leased(path, child):
+    """Another process holds a write lease on the file at ``path``, and does not give way when it should (fcntl(2))."""
+    reader, writer = os.pipe()
+
+    def hold():
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+        descriptor = os.open(path, os.O_RDWR)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.write(writer, b"held")
+        signal.pause()
+
+    holder = child(hold)
+    assert os.read(reader, 4) == b"held"
+    try:
+        yield
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        os.waitpid(holder.pid, 0)
+        os.close(reader)
+        os.close(writer)

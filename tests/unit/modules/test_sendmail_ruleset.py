@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +76,31 @@ def test_a_file_whose_markers_are_no_pair_is_named(run, tmp_path):
     path = tmp_path / "sendmail.cf"
     path.write_text("# BEGIN vsmtp.relay: POP-before-SMTP, managed by Ansible\n")
     assert str(path) in run("sendmail_ruleset", path=str(path))["msg"]
+
+
+# What a judge says of a file where nobody but listed clients may relay.
+CLOSED = r"""#!/bin/sh
+if grep -q '^R\$\*	\$@ RELAY' "${1#-C}"; then echo 'check_rcpt returns: OK'; else echo 'check_rcpt returns: $# error'; fi
+"""
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_backup_holds_what_was_there_before_and_keeps_its_mode(run, tmp_path, sendmail_says, check):
+    sendmail_says(0, text=CLOSED)
+    path = tmp_path / "sendmail.cf"
+    before = "Scheck_rcpt\nR$*\t$#error $@ 5.7.1 $: no\n"
+    path.write_text(before)
+    path.chmod(0o640)
+    (result,) = run("sendmail_ruleset", check, path=str(path), backup=True)["files"]
+    assert result["changed"]
+    backups = [name for name in os.listdir(tmp_path) if name.startswith("sendmail.cf.")]
+    if check:
+        assert backups == []
+        assert path.read_text() == before
+        return
+    assert [str(tmp_path / name) for name in backups] == [result["backup_file"]]
+    backup = Path(result["backup_file"])
+    assert re.fullmatch(r"sendmail\.cf\.[0-9]+\.[0-9]{4}-[0-9]{2}-[0-9]{2}@[0-9:]{8}~", backup.name)
+    assert backup.read_text() == before
+    assert backup.stat().st_mode & 0o7777 == 0o640
+    assert "vsmtprelay" in path.read_text()

@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay import programs
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError, UnwritableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail import daemon as daemon_module
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.daemon import Daemon, reload
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.daemon import Daemon
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.reload import reload
 
 # As restart_daemon() in sendmail does: on SIGHUP the program starts itself anew, under another process id.
 RESTARTING = """
@@ -180,7 +181,7 @@ def test_a_daemon_that_does_not_come_back_is_told(start, monkeypatch):
 @pytest.fixture
 def without_systemd(monkeypatch):
     # Whoever runs these tests can be a service himself.
-    monkeypatch.setattr(daemon_module, "_control_group_of", lambda process_id: "/")
+    monkeypatch.setattr(daemon_module.processes, "control_group_of", lambda process_id: "/")
     monkeypatch.setattr(daemon_module, "RESTART_SECONDS", 0.5)
 
 
@@ -222,7 +223,7 @@ def test_a_daemon_that_does_not_start_with_the_old_file_either_is_told(start, wi
 )
 def test_only_a_unit_of_sendmail_is_restarted_for_it(tmp_path, monkeypatch, lines, unit):
     daemon = Daemon(configuration(tmp_path, tmp_path / "pid"))
-    monkeypatch.setattr(daemon_module.text_file, "read", lambda path: lines.encode())
+    monkeypatch.setattr(daemon_module.processes.text_file, "read", lambda path: lines.encode())
     assert daemon._unit(1) == unit
 
 
@@ -291,7 +292,7 @@ class OwnedServer:
         for process, path in self._processes:
             path.unlink(missing_ok=True)
             process.wait(10)
-        self._eventually(lambda: not any("sendmail" in daemon_module._program_of(int(line)) for line in ids))
+        self._eventually(lambda: not any("sendmail" in daemon_module.processes.program_of(int(line)) for line in ids))
 
 
 @pytest.fixture
@@ -409,7 +410,9 @@ def unit(owned, monkeypatch):
 
     monkeypatch.setattr(daemon_module.programs, "run", run)
     monkeypatch.setattr(
-        daemon_module, "_control_group_of", lambda process_id: GROUP if process_id != os.getpid() else "/system.slice/x.service"
+        daemon_module.processes,
+        "control_group_of",
+        lambda process_id: GROUP if process_id != os.getpid() else "/system.slice/x.service",
     )
     return properties
 
@@ -465,7 +468,7 @@ def test_a_unit_that_says_something_else_or_is_not_root_s_proves_nothing(owned, 
 
 def test_a_unit_of_the_owner_s_own_systemd_proves_nothing(owned, unit, monkeypatch):
     group = f"/user.slice/user-{OWNER}.slice/user@{OWNER}.service/app.slice/{UNIT}"
-    monkeypatch.setattr(daemon_module, "_control_group_of", lambda process_id: group)
+    monkeypatch.setattr(daemon_module.processes, "control_group_of", lambda process_id: group)
     unit["ControlGroup"] = group
     process = owned.start_elsewhere(ANOTHER)
     owned.note(process.pid, f"sendmail -C{owned.path}")
@@ -473,7 +476,7 @@ def test_a_unit_of_the_owner_s_own_systemd_proves_nothing(owned, unit, monkeypat
 
 
 def test_a_program_that_a_daemon_started_is_not_the_daemon(owned, unit, monkeypatch):
-    monkeypatch.setattr(daemon_module, "_control_group_of", lambda process_id: GROUP)
+    monkeypatch.setattr(daemon_module.processes, "control_group_of", lambda process_id: GROUP)
     process = owned.start_elsewhere(0)
     owned.note(process.pid, f"sendmail -C{owned.path}")
     assert_is_left_alone(process, owned, BY_HAND)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import collections
 import os
+import time
 
 import pytest
 
@@ -232,3 +234,17 @@ def test_a_place_where_strangers_may_not_relay_and_listed_clients_may_is_taken()
 def test_a_place_where_strangers_may_relay_or_listed_clients_may_not_is_none(strangers, listed):
     with pytest.raises(MalformedError, match="found no place for the ruleset, the old file is in place"):
         fitting(Sure(strangers, listed), "sendmail.cf", SENDMAIL_CF, RULESET)
+
+
+@needs_root
+def test_all_checks_of_one_file_of_a_customer_share_their_time(customer, judge_of, monkeypatch):
+    monkeypatch.setattr(judge_module, "SECONDS_FOR_OWNER", 2.0)
+    path = customer.write("sendmail.cf", b"")
+    judge = judge_of("sleep 0.8; exit 0")
+    begin = time.monotonic()
+    busy = r"did not check it within 2 seconds, the old file is in place; remove what it waits for"
+    with pytest.raises(BusyError, match=busy):
+        collections.deque(iter(lambda: judge.check(path, "text"), None), maxlen=0)
+    assert time.monotonic() - begin < 20
+    # Another file has its own time.
+    assert judge.check(customer.write("other.cf", b""), "text") is True

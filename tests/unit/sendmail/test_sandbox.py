@@ -137,11 +137,10 @@ def test_it_gets_so_many_processes_and_no_more(customer):
 
 
 @needs_root
-def test_it_gets_so_much_time_and_no_more(customer, monkeypatch):
-    monkeypatch.setattr(sandbox, "SECONDS", 1)
+def test_it_gets_so_much_time_and_no_more(customer):
     for command in (["sleep", "600"], ["sh", "-c", "kill -STOP $$; sleep 600"]):
         with pytest.raises(BusyError, match=r"^(sleep|sh), with the rights of the owner: did not end within 1 seconds$"):
-            sandbox.run(customer.uid, command)
+            sandbox.run(customer.uid, command, seconds=1)
     assert customer.processes() == []
 
 

@@ -54,11 +54,19 @@ def test_a_file_without_the_ruleset_has_none(sendmail_cf):
 
 
 @pytest.mark.parametrize(
-    ("process_id", "behind", "state"), [(None, False, "no daemon"), (5, True, "not read yet"), (5, False, "live")]
+    ("claimed", "behind", "refusal", "state"),
+    [
+        (False, False, "", "no daemon"),
+        (True, True, "", "not read yet"),
+        (True, True, "doubt", "not read yet"),
+        (True, False, "", "live"),
+        (True, False, "doubt", "unproven"),
+    ],
 )
-def test_the_ruleset_is_live_if_the_running_daemon_has_read_it(sendmail_cf, monkeypatch, process_id, behind, state):
-    monkeypatch.setattr(daemon.Daemon, "process_id", lambda self: process_id)
+def test_the_ruleset_is_live_if_the_running_daemon_has_read_it(sendmail_cf, monkeypatch, claimed, behind, refusal, state):
+    monkeypatch.setattr(daemon.Daemon, "is_claimed", lambda self: claimed)
     monkeypatch.setattr(daemon.Daemon, "is_behind", lambda self: behind)
+    monkeypatch.setattr(daemon.Daemon, "refusal", lambda self: refusal)
     assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == state
 
 

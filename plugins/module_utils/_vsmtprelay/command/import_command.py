@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
+    from ..database.locks import Deadline
+    from .commands import Work
+
 
 HELP = f"""\
 usage: vsmtprelay [option ...] import [option of import ...] [file ...]
@@ -54,11 +57,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"import: {message}; vsmtprelay import --help shows the options")
 
 
-def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[MalformedError], int]) -> Callable[[str], int]:
+def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[MalformedError], int]) -> Work:
     """Read the files that ``arguments`` name; return the function that adds their entries to a database.
 
     That function returns the exit status. ``complain`` is called for each entry that cannot be imported. Raises
-    UsageError, MalformedError for such entries unless they are to be skipped, UnreadableError, BusyError.
+    UsageError, MalformedError for such entries unless they are to be skipped, UnreadableError, LockedError.
     """
     options = _parse(arguments)
     timestamps, faults = _read(options, lock_seconds)
@@ -68,8 +71,8 @@ def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[M
         raise MalformedError(f"nothing was imported because of {len(faults)} entries; --skip-malformed imports the others")
     edit = edits.restore({key.encode(): value_of(timestamp) for key, timestamp in timestamps.items()})
 
-    def work(path: str) -> int:
-        changes = relayers_db.change(path, edit, lock_seconds)
+    def work(path: str, deadline: Deadline) -> int:
+        changes = relayers_db.change(path, edit, deadline)
         later = len(timestamps) - changes.count
         there = f"; {later} were there already, as late or later" if later else ""
         sys.stdout.write(f"{path}: {changes.count} entries imported{there}\n")

@@ -53,7 +53,7 @@ def read_source(path: str, now: int, lock_seconds: float) -> Source:
     """Return the entries of the file at ``path``, or of the standard input if it is ``-``.
 
     Raises UnreadableError if it is missing, damaged, or neither a Berkeley DB nor text, MalformedError if it is text that
-    makemap would not read, BusyError if another program has it open for writing for longer than ``lock_seconds``.
+    makemap would not read, LockedError if another program has it open for writing for longer than ``lock_seconds``.
     """
     if path == STANDARD_INPUT:
         return Source(STANDARD_INPUT_NAME, _items_of_text(STANDARD_INPUT_NAME, _standard_input()), now)

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 
+from ..database.in_turn import in_turn
 from ..database.relayers_db import LOCK_SECONDS
 from ..errors import InputOutputError, MalformedError, RelayError, UsageError
 from ..servers.virtual_servers import TABLE, VirtualServers
@@ -74,11 +75,8 @@ def _run(arguments: Sequence[str], table: str) -> int:
     except RelayError as error:
         return complain(error)
     status = 0
-    for path in paths:
-        try:
-            status = max(status, work(path))
-        except RelayError as error:
-            status = max(status, complain(error))
+    for _number, done in in_turn(paths, work, call.lock_seconds):
+        status = max(status, complain(done) if isinstance(done, RelayError) else done)
     if call.all and words[0] == "expire":
         from ..status import last_expiry
 

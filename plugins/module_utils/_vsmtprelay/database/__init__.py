@@ -4,7 +4,7 @@
 
 """relayers.db: consistent reads and atomic changes.
 
-Face: relayers_db (read(), change()), edits, repair, prepared.PreparedFile, published.Published. Imports errors,
+Face: relayers_db (read(), change()), edits, in_turn, repair, prepared.PreparedFile, published.Published. Imports errors,
 entries, files and backends.
 
 Terms:
@@ -15,5 +15,5 @@ Terms:
 - publish: replace the database by a changed snapshot, so that every reader sees the change at once;
 - prepared file: a copy that is written and fsynced before the login that needs it;
 - writer lock: the temporary file beside the database, which only one process can hold;
-- deadline: the moment at which waiting for a lock ends with BusyError.
+- deadline: the moment at which waiting for a lock ends with LockedError.
 """

@@ -19,7 +19,7 @@ import time
 # What signal wraps; start-up: see __init__
 from _signal import SIGURG
 
-from ..errors import BusyError
+from ..errors import LockedError
 from ..files.owner import acting_uid
 
 TYPE_CHECKING = False
@@ -33,20 +33,36 @@ LONGEST_LOCK_RETRY_SECONDS = 0.05
 class Deadline:
     """A moment on the monotonic clock at which waiting ends."""
 
+    @staticmethod
+    def of(seconds: float | Deadline) -> Deadline:
+        """Return the deadline that many seconds from now; one that is a deadline already stays the same."""
+        return seconds if isinstance(seconds, Deadline) else Deadline(seconds)
+
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._pause = LOCK_RETRY_SECONDS
 
     def wait(self, path: str, holder: str) -> None:
-        """Sleep a little before the next try. Raises BusyError, which names ``path`` and ``holder``, past the deadline."""
+        """Sleep a little before the next try. Raises LockedError, which names ``path`` and ``holder``, past the deadline."""
         if time.monotonic() >= self._end:
-            raise BusyError(
-                f"{path}: {holder} for more than {self._seconds:g} seconds, nothing was changed; "
-                f"find the process with fuser -v {path}, and try again"
-            )
+            raise self._error(path, holder)
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_LOCK_RETRY_SECONDS)
+
+    def _error(self, path: str, holder: str) -> LockedError:
+        return LockedError(
+            f"{path}: {holder} for more than {self._seconds:g} seconds, nothing was changed; "
+            f"find the process with fuser -v {path}, and try again"
+        )
+
+
+class OneTry(Deadline):
+    """A deadline of work that is tried again from its beginning: it never sleeps."""
+
+    def wait(self, path: str, holder: str) -> None:
+        """Raise LockedError as after the seconds of the deadline."""
+        raise self._error(path, holder)
 
 
 class QuiescentFile:
@@ -55,11 +71,13 @@ class QuiescentFile:
     def __init__(self, path: str, exclusive: bool, deadline: Deadline) -> None:
         """Lock the file at ``path``; ``exclusive`` also keeps sendmail from opening it meanwhile.
 
-        Raises OSError if it cannot be opened, BusyError if it is still being written at ``deadline``.
+        Raises OSError if it cannot be opened, LockedError if it is still being written at ``deadline``.
         """
         while True:
-            # O_NONBLOCK, so that a FIFO in place of the database cannot block.
-            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self.descriptor = _open(path, os.O_RDONLY)
+            if self.descriptor < 0:
+                deadline.wait(path, "another program holds a lease on it")
+                continue
             try:
                 if self._lock(exclusive):
                     return
@@ -116,7 +134,7 @@ class WriterLock:
     def __init__(self, path: str, deadline: Deadline) -> None:
         """Take the writer lock of the database ``path``.
 
-        Raises OSError if the directory cannot be written, BusyError if another writer holds it at ``deadline``.
+        Raises OSError if the directory cannot be written, LockedError if another writer holds it at ``deadline``.
         """
         self._name(path)
         while not self._take():
@@ -137,13 +155,14 @@ class WriterLock:
         self._database = path
 
     def _take(self) -> bool:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self.descriptor = os.open(self.path, flags, 0o600)
+            self.descriptor = _open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         except PermissionError:
             if not os.path.lexists(self.path):
                 raise
             return False  # a writer of another user is at work
+        if self.descriptor < 0:
+            return False
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._still_ours():
@@ -196,3 +215,14 @@ class PreparedWriterLock(WriterLock):
         # Only linkat(2) follows the link in /proc, and Python calls it only if a directory is given. With an absolute path
         # any descriptor will do.
         os.link(f"/proc/self/fd/{descriptor}", self.path, src_dir_fd=descriptor)
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file with mode 0600 if it is new; return its descriptor, or -1 if another process holds a lease on it.
+
+    It never blocks: not on a FIFO, nor for /proc/sys/fs/lease-break-time until such a process gives way. Raises OSError.
+    """
+    try:
+        return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except BlockingIOError:
+        return -1

@@ -34,7 +34,7 @@ def publish(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
 def put_in_place(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
     """Rename the file of ``writer``, which is written and fsynced, over the database that ``snapshot`` was taken from.
 
-    Returns False, and changes nothing, if the database is no longer that file. Raises OSError, BusyError.
+    Returns False, and changes nothing, if the database is no longer that file. Raises OSError, LockedError.
     """
     stamp = time.time_ns() - SECOND_NS
     os.utime(writer.descriptor, ns=(stamp, stamp))

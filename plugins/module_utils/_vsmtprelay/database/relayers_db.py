@@ -38,29 +38,29 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 30.0
 
 
-def read(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
+def read(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> Snapshot:
     """Return a snapshot of the database at ``path``, a context manager.
 
-    Waits at most ``lock_seconds`` for a program that is writing it. Raises UnreadableError,
-    UnwritableError, BusyError.
+    Waits at most ``lock_seconds``, or until that deadline, for a program that is writing it. Raises UnreadableError,
+    UnwritableError, LockedError.
     """
     with RightsOfOwner(path):
-        return Snapshot(resolve(path), Deadline(lock_seconds))
+        return Snapshot(resolve(path), Deadline.of(lock_seconds))
 
 
-def copy_of(path: str, lock_seconds: float = LOCK_SECONDS) -> Snapshot:
+def copy_of(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> Snapshot:
     """Return a copy of the file at ``path``, whatever its content, a context manager.
 
     For the file of another program: it may be empty, damaged, or not a Berkeley DB. Waits and raises as read().
     """
     with RightsOfOwner(path):
-        return Snapshot(path, Deadline(lock_seconds), damaged=True)
+        return Snapshot(path, Deadline.of(lock_seconds), damaged=True)
 
 
 def change(
     path: str,
     edit: Edit,
-    lock_seconds: float = LOCK_SECONDS,
+    lock_seconds: float | Deadline = LOCK_SECONDS,
     check_only: bool = False,
     create: bool = True,
     published: Published | None = None,
@@ -73,12 +73,12 @@ def change(
     ``lock_seconds`` for other writers. ``published`` and ``largest`` (bytes) are as for Snapshot.
 
     Raises TooLargeError, UnreadableError (damaged, not permitted), UnwritableError (not permitted, read-only),
-    InputOutputError (disk full or failing), BusyError (past the deadline). After each of them the old file is
+    InputOutputError (disk full or failing), LockedError (past the deadline). After each of them the old file is
     unchanged.
     """
     with RightsOfOwner(path):
         path = resolve(path)
-        deadline = Deadline(lock_seconds)
+        deadline = Deadline.of(lock_seconds)
         with WriteErrors(path), Snapshot(path, deadline, published=published, largest=largest) as snapshot:
             if not snapshot.exists and not create:
                 return Changes()
@@ -87,6 +87,7 @@ def change(
                 return changes
             with WriterLock(path, deadline) as writer:
                 while not publish(snapshot, writer, deadline):
+                    deadline.wait(path, "other programs have been changing it")
                     snapshot.take(deadline)
                     changes = snapshot.apply(edit)
                     if not changes:

@@ -33,14 +33,14 @@ class Repaired:
         self.entries = entries
 
 
-def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
+def verify(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> int:
     """Check every page of the database at ``path``; return the number of its entries.
 
-    Raises UnreadableError if it is damaged or missing, BusyError.
+    Raises UnreadableError if it is damaged or missing, LockedError.
     """
     with RightsOfOwner(path):
         path = resolve(path)
-        with Snapshot(path, Deadline(lock_seconds)) as snapshot:
+        with Snapshot(path, Deadline.of(lock_seconds)) as snapshot:
             if not snapshot.exists:
                 raise UnreadableError(f"{path}: no such database")
             if not _is_sound(snapshot):
@@ -48,16 +48,16 @@ def verify(path: str, lock_seconds: float = LOCK_SECONDS) -> int:
             return sum(1 for unused in snapshot.items())
 
 
-def repair(path: str, lock_seconds: float = LOCK_SECONDS, check_only: bool = False) -> Repaired | None:
+def repair(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, check_only: bool = False) -> Repaired | None:
     """Replace a damaged database by a sound one with all entries that can be trusted; return None if it is sound.
 
     The damaged file is kept beside it. Entries that are not an address with a timestamp remain only there. With
     ``check_only`` nothing is written. Raises UnreadableError if there is no database, UnwritableError,
-    InputOutputError, BusyError.
+    InputOutputError, LockedError.
     """
     with RightsOfOwner(path):
         path = resolve(path)
-        deadline = Deadline(lock_seconds)
+        deadline = Deadline.of(lock_seconds)
         with WriteErrors(path), Snapshot(path, deadline, damaged=True) as snapshot:
             if not snapshot.exists:
                 raise UnreadableError(f"{path}: no such database")

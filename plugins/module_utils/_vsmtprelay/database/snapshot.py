@@ -46,7 +46,7 @@ class Snapshot:
         ``published`` are the files that this process published: they are not checked again.
 
         Raises TooLargeError if it has more than ``largest`` bytes, UnreadableError if it may not be read or is not a
-        regular file, BusyError if other programs still write it at ``deadline``.
+        regular file, LockedError if other programs still write it at ``deadline``.
         """
         self.path = path
         self._largest = largest

@@ -71,16 +71,18 @@ def owner_of(path: str) -> int | None:
 def writer_of(path: str) -> int | None:
     """Return the uid of the ordinary user who decides what ``path`` says: the owner of its tree, else of the file itself.
 
-    None stands for root and system accounts. Raises UnwritableError as owner_of().
+    None stands for root and system accounts. Raises UnwritableError as owner_of(), and if tree and file belong to two users.
     """
     owner = owner_of(path)
-    if owner is None:
-        try:
-            uid = os.stat(path).st_uid
-        except OSError:
-            return None
-        return uid if uid >= FIRST_ORDINARY_UID else None
-    return owner
+    try:
+        author = os.stat(path).st_uid
+    except OSError:
+        return owner
+    if author < FIRST_ORDINARY_UID:
+        return owner
+    if owner not in (None, author):
+        raise UnwritableError(f"{path}: belongs to another user than its directory, nothing was changed; use chown")
+    return author
 
 
 class RightsOfOwner:

@@ -29,6 +29,7 @@ from .. import programs
 from ..errors import BusyError, RelayError, UnreadableError, UnwritableError
 from ..files import text_file
 from ..files.owner import writer_of
+from . import processes
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
 DEFAULT_CONFIGURATION = "/etc/mail/sendmail.cf"
@@ -41,7 +42,7 @@ LONGEST_PATH = 4096  # PATH_MAX; a longer name takes long to look up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
 
 class Daemon:
@@ -76,6 +77,18 @@ class Daemon:
         process_id = self._claimed()
         return None if process_id is None or self._doubt(process_id) else process_id
 
+    def is_claimed(self) -> bool:
+        """Return whether the PidFile names a sendmail process as the daemon, which refusal() may doubt."""
+        return self._claimed() is not None
+
+    def refusal(self) -> str:
+        """Return the message that the process in the PidFile is not proven to be the daemon, or an empty string."""
+        process_id = self._claimed()
+        doubt = "" if process_id is None else self._doubt(process_id)
+        if not doubt:
+            return ""
+        return f"{self.path}: a sendmail daemon (process {process_id}) seems to serve it, but {doubt}; restart it by hand"
+
     def is_behind(self) -> bool:
         """Return whether the daemon runs and started before the file last changed; it may be one that reload() refuses.
 
@@ -93,13 +106,11 @@ class Daemon:
         Raises UnwritableError if this process may not signal the daemon, or must not.
         """
         process_id, written = self._claimed(), self._written()
+        refusal = self.refusal()
+        if refusal:
+            raise UnwritableError(refusal)
         if process_id is None:
             return None
-        doubt = self._doubt(process_id)
-        if doubt:
-            raise UnwritableError(
-                f"{self.path}: a sendmail daemon (process {process_id}) seems to serve it, but {doubt}; restart it by hand"
-            )
         self._start = self._command_to_start(process_id)
         return (process_id, written) if self._send(process_id, signal.SIGHUP) else None
 
@@ -158,7 +169,7 @@ class Daemon:
         except RelayError:
             return None
         # By now the process id can belong to another program.
-        if process_id is None or not _runs_sendmail(process_id):
+        if process_id is None or not processes.runs_sendmail(process_id):
             return None
         served = _configuration_in(command) or DEFAULT_CONFIGURATION
         return process_id if os.path.realpath(served) == os.path.realpath(self.path) else None
@@ -167,22 +178,22 @@ class Daemon:
         """Return the reason why this sendmail process may not be the daemon of this file, or an empty string."""
         if self._owner is None:
             return ""
-        if not _runs_program_of_root(process_id):
+        if not processes.runs_program_of_root(process_id):
             return "its program does not belong to root alone"
         # The owner could signal it as well: kill(2) compares the real user id.
-        if _real_uid(process_id) == self._owner or self._unit(process_id):
+        if processes.real_uid(process_id) == self._owner or self._unit(process_id):
             return ""
         return "it runs neither as the owner of that tree nor in a systemd unit that names this file with -C"
 
     def _unit(self, process_id: int) -> str:
         """Return the systemd service that the daemon was started by, or an empty string."""
-        group = _control_group_of(process_id)
-        unit = _service_of(group)
+        group = processes.control_group_of(process_id)
+        unit = processes.service_of(group)
         if self._owner is None:
             # A daemon started by hand is in the control group of its starter.
             return unit if "sendmail" in unit else ""
         # What a daemon starts, the programs of its users included, is in its control group.
-        if not unit or _control_group_of(_parent_of(process_id)) == group:
+        if not unit or processes.control_group_of(processes.parent_of(process_id)) == group:
             return ""
         if unit not in self._units:
             self._units[unit] = self._is_named_by(unit, group)
@@ -221,7 +232,7 @@ class Daemon:
             command = self._noted()[1].split()
         except (OSError, RelayError):
             return []
-        program = command[0] if command and os.path.isabs(command[0]) else _program_of(process_id)
+        program = command[0] if command and os.path.isabs(command[0]) else processes.program_of(process_id)
         return [program, *command[1:]]
 
     def _send(self, process_id: int, number: int) -> bool:
@@ -229,8 +240,8 @@ class Daemon:
         descriptor = -1
         try:
             # From here on the descriptor stands for this process, even if another one gets its id (pidfd_open(2)).
-            descriptor = _descriptor_of(process_id)
-            if not _runs_sendmail(process_id) or self._doubt(process_id):
+            descriptor = processes.descriptor_of(process_id)
+            if not processes.runs_sendmail(process_id) or self._doubt(process_id):
                 return False
             if descriptor >= 0:
                 signal.pidfd_send_signal(descriptor, number)
@@ -290,123 +301,3 @@ def _configuration_in(command: str) -> str:
     """Return the sendmail.cf that a command line of sendmail names, or an empty string."""
     named = re.findall(r"\s-C\s*([^\s\0]+)", command)
     return named[-1] if named and len(named[-1]) <= LONGEST_PATH else ""
-
-
-# Facts about a process, which no file says (proc(5))
-
-
-def _program_of(process_id: int) -> str:
-    """Return the path of the executable of the process, or an empty string if there is no such process."""
-    try:
-        return os.readlink(f"/proc/{process_id}/exe")
-    except OSError:
-        return ""
-
-
-def _runs_sendmail(process_id: int) -> bool:
-    return "sendmail" in os.path.basename(_program_of(process_id))
-
-
-def _runs_program_of_root(process_id: int) -> bool:
-    """Return whether the executable of the process belongs to root, and nobody else can write to it."""
-    try:
-        status = os.stat(f"/proc/{process_id}/exe")
-    except OSError:
-        return False
-    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def _lines_about(process_id: int, name: str) -> list[str]:
-    """Return the lines of the file ``name`` about the process; none if there is no such process."""
-    try:
-        return os.fsdecode(text_file.read(f"/proc/{process_id}/{name}") or b"").splitlines()
-    except RelayError:
-        return []
-
-
-def _number_in_status(process_id: int, field: str) -> int:
-    """Return the first number of a field of /proc/PID/status, or -1."""
-    for line in _lines_about(process_id, "status"):
-        name, _colon, values = line.partition(":")
-        if name == field:
-            return int(values.split()[0])
-    return -1
-
-
-def _real_uid(process_id: int) -> int:
-    return _number_in_status(process_id, "Uid")
-
-
-def _parent_of(process_id: int) -> int:
-    return _number_in_status(process_id, "PPid")
-
-
-def _control_group_of(process_id: int) -> str:
-    """Return the control group that systemd has put the process into (cgroups(7)), or an empty string."""
-    for line in _lines_about(process_id, "cgroup"):
-        _number, _colon, rest = line.partition(":")
-        controllers, _colon, group = rest.partition(":")
-        if controllers in ("", "name=systemd"):
-            return group
-    return ""
-
-
-def _service_of(control_group: str) -> str:
-    """Return the service of the system's systemd that the control group belongs to (systemd.unit(5)), or an empty string."""
-    if control_group.startswith("/user.slice/"):  # of a user's own systemd
-        return ""
-    name = control_group.rpartition("/")[2]
-    return name if name.endswith(".service") else ""
-
-
-def _descriptor_of(process_id: int) -> int:
-    """Return a file descriptor of the process, or -1 where Python or the kernel has none. Raises ProcessLookupError."""
-    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):  # before Python 3.9
-        return -1
-    try:
-        return os.pidfd_open(process_id)
-    except ProcessLookupError:
-        raise
-    except OSError:  # before Linux 5.3, or forbidden
-        return -1
-
-
-def _nothing(_path: str) -> bool:
-    return False
-
-
-def reload(daemons: Iterable[Daemon], restore: Callable[[str], bool] = _nothing) -> tuple[list[str], list[str]]:
-    """Reload all ``daemons`` in parallel, and wait for them.
-
-    Returns the paths of the configurations that were reread, and a message for each daemon that could not be
-    signalled, must not be, or did not come back. Daemons that do not run are left alone. ``restore`` is called with the
-    configuration of each daemon that did not come back: it restores the old file and returns whether there
-    was one, and the daemon is started with it.
-    """
-    waiting, done, failures = [], [], []
-    for daemon in daemons:
-        try:
-            before = daemon.request_reload()
-        except RelayError as error:
-            failures.append(str(error))
-            continue
-        if before is not None:
-            waiting.append((daemon, before))
-    for daemon, before in waiting:
-        try:
-            daemon.wait_until_back(before)
-            done.append(daemon.path)
-        except BusyError as error:
-            failures.append(f"{error} after SIGHUP; {_outcome(daemon, restore)}; look into the mail log")
-    return done, failures
-
-
-def _outcome(daemon: Daemon, restore: Callable[[str], bool]) -> str:
-    """Restore the old configuration of a daemon that did not come back, and return the outcome as text."""
-    try:
-        if not restore(daemon.path):
-            return "start it by hand"
-        daemon.start_again()
-    except RelayError as error:
-        return f"with the old file it does not come back either ({error}): start it by hand"
-    return "the old file is in place again, and it runs with that"

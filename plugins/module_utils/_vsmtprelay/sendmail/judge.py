@@ -20,15 +20,18 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 
 from .. import programs
-from ..errors import MalformedError, UnwritableError
+from ..errors import BusyError, MalformedError
 from ..files import text_file
-from ..files.owner import FIRST_ORDINARY_UID, RightsOfOwner, owner_of
+from ..files.owner import RightsOfOwner, writer_of
 from . import sandbox
 from .cf_text import candidates, is_mc
 
 SECONDS = 60
+# Of all programs over one file of an ordinary user, who decides how long they run.
+SECONDS_FOR_OWNER = 20.0
 MOST_SHOWN = 1000  # characters of what a user's program printed
 # From networks reserved for documentation (RFC 5737), and as literals, so that no name server is queried.
 STRANGER = "203.0.113.77"
@@ -54,7 +57,7 @@ SINCLUDE = b"define(`include',defn(`sinclude'))dnl\n"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .ruleset import Ruleset
 
@@ -65,20 +68,24 @@ class Judge:
     def __init__(self, sendmail: str | None, m4: str | None) -> None:
         self._sendmail = sendmail
         self._m4 = m4
+        # By path: how long the programs over an ordinary user's file have run, in seconds.
+        self._spent: dict[str, float] = {}
 
     def check(self, path: str, text: str) -> bool:
         """Have sendmail read ``text``, for the file at ``path``; return whether a stranger may relay then.
 
         A stranger is a client of another network with a recipient on another host. Raises MalformedError with
-        sendmail's errors.
+        sendmail's errors, UnwritableError if the file belongs to another user than its directory, BusyError if the checks of
+        an ordinary user's file take more than SECONDS_FOR_OWNER altogether.
         """
         if self._sendmail is None:
             raise MalformedError("there is no sendmail to check it; install sendmail")
         content = text.encode("utf-8", "surrogateescape")
-        owner = _owner(path)
+        # Whose rights root takes for the content; any other user keeps their own.
+        owner = writer_of(path) if os.geteuid() == 0 else None
         if is_mc(path):
             content = self._generated(path, content, owner)
-        asked, name = _ask(self._sendmail, path, content, owner)
+        asked, name = self._ask(self._sendmail, path, content, owner)
         if asked.status != 0:
             lines = (asked.text + asked.errors.decode("utf-8", "replace")).splitlines()
             reason = f"exit status {asked.status}" if owner is None else asked.complaint
@@ -94,15 +101,57 @@ class Judge:
         """Return the sendmail.cf that m4 generates from ``source``, called as in Debian's /etc/mail/Makefile."""
         if self._m4 is None:
             raise MalformedError("there is no m4 to generate a sendmail.cf from it; install m4")
-        status, output, complaints = _expand(self._m4, path, source, owner)
+        status, output, complaints = self._expand(self._m4, path, source, owner)
         # cf.m4 prints errors and warnings on standard error and continues. Those of the old file are not the ruleset's fault.
         if status == 0 and complaints:
-            known = _expand(self._m4, path, text_file.read(path) or b"", owner)[2]
+            known = self._expand(self._m4, path, text_file.read(path) or b"", owner)[2]
             complaints = [complaint for complaint in complaints if complaint not in known]
         if status != 0 or complaints:
             reason = "; ".join(complaints) or f"exit status {status}"
             raise MalformedError(f"m4 rejects it, the old file is in place: {_shown(reason, owner)}")
         return output
+
+    def _ask(self, sendmail: str, path: str, content: bytes, owner: int | None) -> tuple[programs.Ended, str]:
+        """Ask sendmail about ``content``, for the file at ``path``; return what it printed, and its name for the file."""
+        if owner is not None:
+            name = sandbox.path_of("sendmail.cf")
+            files = {"sendmail.cf": _for_owner(path, content, owner)}
+            return self._run_as(owner, path, [sendmail, f"-C{name}", "-bt"], QUESTION.encode(), files=files), name
+        with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
+            candidate.write(content)
+            candidate.flush()
+            return programs.run([sendmail, f"-C{candidate.name}", "-bt"], SECONDS, QUESTION.encode()), candidate.name
+
+    def _expand(self, m4: str, path: str, source: bytes, owner: int | None) -> tuple[int, bytes, Sequence[str]]:
+        """Return status and output of m4 for ``source``, for the file at ``path``, and its messages without their place."""
+        directory = os.path.dirname(path)
+        if owner is not None:
+            done = self._run_as(owner, path, [m4, "-"], SINCLUDE + source, os.path.abspath(directory))
+        else:
+            done = programs.run([m4, "-"], SECONDS, source, directory)
+        lines = done.errors.decode("utf-8", "replace").splitlines()
+        return done.status, done.output, [PLACE.sub("", line) for line in lines if line.strip()]
+
+    def _run_as(
+        self,
+        owner: int,
+        path: str,
+        command: Sequence[str],
+        data: bytes,
+        directory: str = "/",
+        files: Mapping[str, bytes] | None = None,
+    ) -> programs.Ended:
+        """Run ``command`` over the file at ``path`` in the sandbox, in what is left of its time."""
+        begin, spent = time.monotonic(), self._spent.get(path, 0.0)
+        try:
+            return sandbox.run(owner, command, data, directory, files, SECONDS_FOR_OWNER - spent)
+        except BusyError:
+            raise BusyError(
+                f"sendmail and m4, with the rights of the owner, did not check it within {SECONDS_FOR_OWNER:g} seconds, the "
+                "old file is in place; remove what it waits for, such as a program, from the file"
+            ) from None
+        finally:
+            self._spent[path] = spent + time.monotonic() - begin
 
 
 def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
@@ -125,48 +174,6 @@ def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
         "found no place for the ruleset, the old file is in place: at every place, strangers may relay or listed clients may "
         "not; make the last rule of check_rcpt refuse clients that may not relay, with $#error"
     )
-
-
-def _owner(path: str) -> int | None:
-    """Return the uid whose rights root takes for the content of ``path``, or None to keep those of this process.
-
-    It is that of the tree, or in a tree of root's, that of the file. Raises UnwritableError if these are two users.
-    """
-    if os.geteuid() != 0:
-        return None
-    owner = owner_of(path)
-    try:
-        author = os.stat(path).st_uid
-    except OSError:
-        return owner
-    if author < FIRST_ORDINARY_UID:
-        return owner
-    if owner not in (None, author):
-        raise UnwritableError(f"{path}: belongs to another user than its directory, nothing was changed; use chown")
-    return author
-
-
-def _ask(sendmail: str, path: str, content: bytes, owner: int | None) -> tuple[programs.Ended, str]:
-    """Ask sendmail about ``content``, for the file at ``path``; return what it printed, and its name for the file."""
-    if owner is not None:
-        name = sandbox.path_of("sendmail.cf")
-        files = {"sendmail.cf": _for_owner(path, content, owner)}
-        return sandbox.run(owner, [sendmail, f"-C{name}", "-bt"], QUESTION.encode(), files=files), name
-    with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
-        candidate.write(content)
-        candidate.flush()
-        return programs.run([sendmail, f"-C{candidate.name}", "-bt"], SECONDS, QUESTION.encode()), candidate.name
-
-
-def _expand(m4: str, path: str, source: bytes, owner: int | None) -> tuple[int, bytes, Sequence[str]]:
-    """Return status and output of m4 for ``source``, for the file at ``path``, and its messages without their place."""
-    directory = os.path.dirname(path)
-    if owner is not None:
-        done = sandbox.run(owner, [m4, "-"], SINCLUDE + source, os.path.abspath(directory))
-    else:
-        done = programs.run([m4, "-"], SECONDS, source, directory)
-    lines = done.errors.decode("utf-8", "replace").splitlines()
-    return done.status, done.output, [PLACE.sub("", line) for line in lines if line.strip()]
 
 
 def _for_owner(path: str, content: bytes, owner: int) -> bytes:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-# Deadline, and limit of the processor time, in seconds. sendmail and m4 take less than one.
+# Deadline, and limit of the processor time, of one program, in seconds. sendmail and m4 take less than one.
 SECONDS = 20
 MOST_OUTPUT = 4 << 20
 MEMORY = 256 << 20  # of address space, for each process
@@ -76,22 +76,29 @@ def path_of(name: str) -> str:
 
 
 def run(
-    uid: int, command: Sequence[str], data: bytes = b"", directory: str = "/", files: Mapping[str, bytes] | None = None
+    uid: int,
+    command: Sequence[str],
+    data: bytes = b"",
+    directory: str = "/",
+    files: Mapping[str, bytes] | None = None,
+    seconds: float = SECONDS,
 ) -> programs.Ended:
     """Run ``command`` with the rights of the user ``uid`` in ``directory``, ``data`` as its standard input, and wait.
 
     ``files`` (name → content) are at path_of() for the program, read-only. The directory is entered with the rights of the
     user as well.
 
-    Raises BusyError after SECONDS, and MalformedError if it prints more than MOST_OUTPUT: nothing of it runs any more then.
+    Raises BusyError after ``seconds``, and MalformedError if it prints more than MOST_OUTPUT: nothing of it runs any more then.
     Raises MalformedError if this process may make no namespaces.
     """
     # A thread of its own, since it cannot leave the namespaces again.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_run_here, uid, command, data, directory, files or {}).result()
+        return thread.submit(_run_here, uid, command, data, directory, files or {}, seconds).result()
 
 
-def _run_here(uid: int, command: Sequence[str], data: bytes, directory: str, files: Mapping[str, bytes]) -> programs.Ended:
+def _run_here(
+    uid: int, command: Sequence[str], data: bytes, directory: str, files: Mapping[str, bytes], seconds: float
+) -> programs.Ended:
     """As run(), in the calling thread, which is in namespaces of its own from then on."""
     gid = group_of(uid)
     limits = [
@@ -117,9 +124,9 @@ def _run_here(uid: int, command: Sequence[str], data: bytes, directory: str, fil
         ) from None
     name = os.path.basename(command[0])
     try:
-        return programs.run([*prefix, *command], SECONDS, data, most=MOST_OUTPUT)
+        return programs.run([*prefix, *command], seconds, data, most=MOST_OUTPUT)
     except BusyError:
-        raise BusyError(f"{name}, with the rights of the owner: did not end within {SECONDS:g} seconds") from None
+        raise BusyError(f"{name}, with the rights of the owner: did not end within {seconds:g} seconds") from None
     except MalformedError:
         raise MalformedError(f"{name}, with the rights of the owner: printed more than {MOST_OUTPUT} bytes") from None
 

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..database.locks import Deadline
+
 SECONDS_OF_AN_HOUR = 3600
 HOURS = SECONDS_OF_A_DAY // SECONDS_OF_AN_HOUR
 
@@ -25,9 +27,10 @@ LIVE = "live"
 NOT_READ = "not read yet"
 MISSING = "missing"
 NO_DAEMON = "no daemon"
+UNPROVEN = "unproven"
 
 
-def of_database(path: str, now: int, lock_seconds: float = relayers_db.LOCK_SECONDS) -> dict[str, Any]:
+def of_database(path: str, now: int, lock_seconds: float | Deadline = relayers_db.LOCK_SECONDS) -> dict[str, Any]:
     """Return the state of the database at ``path`` at ``now`` (epoch seconds):
 
     - ``entries``: the number of entries, 0 if there is no such file;
@@ -58,12 +61,15 @@ def of_ruleset(sendmail_cf: str, relayers_db: str) -> str:
     """Return whether the running sendmail daemon of ``sendmail_cf`` has the ruleset that looks into ``relayers_db``.
 
     LIVE: it has. NOT_READ: the file has it, but changed after the daemon started. MISSING: the file lacks it.
-    NO_DAEMON: no daemon runs with that file. Raises RelayError if the file exists and cannot be read.
+    NO_DAEMON: no daemon runs with that file. UNPROVEN: the PidFile in another user's tree names a process that nothing proves
+    to be its daemon. Raises RelayError if the file exists and cannot be read.
     """
     content = text_file.read(sendmail_cf, text_file.LARGEST_CONFIGURATION)
     if content is None or not has_ruleset_for(content.decode("utf-8", "surrogateescape"), os.path.normpath(relayers_db)):
         return MISSING
     daemon = Daemon(sendmail_cf)
-    if daemon.process_id() is None:
+    if not daemon.is_claimed():
         return NO_DAEMON
-    return NOT_READ if daemon.is_behind() else LIVE
+    if daemon.is_behind():
+        return NOT_READ
+    return UNPROVEN if daemon.refusal() else LIVE
