@@ -25,7 +25,9 @@ KNOWN, OLD = "10.0.0.1", "10.0.0.2"
 
 octet = st.one_of(st.integers(0, 300).map(str), st.sampled_from(["", "00", "01", "256", "1e1", "٣", "-1", " 1", "1\n"]))
 group = st.one_of(st.integers(0, 0x1FFFF).map("{:x}".format), st.sampled_from(["", "0", "00000", "G", "FFFF"]))
-any_text = st.text(st.characters(), max_size=40)
+# Every command has these options, so they are no argument of it.
+HELP = ("-h", "--help")
+any_text = st.text(st.characters(), max_size=40).filter(lambda text: text not in HELP)
 addresses = st.one_of(
     any_text,
     st.lists(octet, min_size=3, max_size=5).map(".".join),

@@ -410,10 +410,10 @@ def test_where_the_new_file_cannot_take_its_place_the_old_one_stays_as_it_was(re
     relayers_db.fill({"10.0.0.9": 7})
     before = os.stat(relayers_db.path).st_mtime_ns
 
-    def refuse(_source, _destination):
+    def refuse(_source, _destination, **_directories):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(InputOutputError):
         database.change(relayers_db.path, ADD)
     assert os.stat(relayers_db.path).st_mtime_ns == before
@@ -446,3 +446,23 @@ def test_nothing_stays_open(relayers_db):
     with pytest.raises(UnreadableError):
         database.change(relayers_db.path, ADD)
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_directory_that_is_swapped_during_a_change_leads_the_new_file_nowhere_else(relayers_db, tmp_path):
+    relayers_db.fill({"10.0.0.1": 1})
+    etc, trap = os.path.dirname(relayers_db.path), tmp_path / "trap"
+    trap.mkdir()
+    (trap / "relayers.db").write_bytes(b"precious")
+    rename = os.rename
+
+    def swap(source, destination, **directories):
+        rename(etc, f"{etc}-moved")
+        os.symlink(trap, etc)
+        rename(source, destination, **directories)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "rename", swap)
+        assert database.change(relayers_db.path, ADD).count
+    assert (trap / "relayers.db").read_bytes() == b"precious"
+    assert os.listdir(trap) == ["relayers.db"]
+    assert sorted(os.listdir(f"{etc}-moved")) == ["relayers.db"]

@@ -273,3 +273,22 @@ def test_what_is_no_configuration_file_is_refused_at_once(tree, make, message):
     make(tree / "sendmail.cf")
     with pytest.raises(UnreadableError, match=message):
         text_file.read(str(tree / "sendmail.cf"), text_file.LARGEST_CONFIGURATION)
+
+
+def test_a_directory_in_a_user_s_tree_is_created_as_that_user_and_not_by_its_name(tree, private, monkeypatch):
+    path, mkdir = str(tree / "new"), os.mkdir
+
+    def mkdir_and_swap(name, *arguments, **keywords):
+        mkdir(name, *arguments, **keywords)
+        os.rename(name, f"{name}-moved")
+        os.symlink(private, name)
+
+    text_file.create_directory(path)
+    status = os.stat(path)
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (ALICE, 0o755)
+    os.rmdir(path)
+    monkeypatch.setattr(os, "mkdir", mkdir_and_swap)
+    with pytest.raises(UnwritableError, match="cannot be created"):
+        text_file.create_directory(path)
+    assert stat.S_IMODE(os.stat(private).st_mode) == 0o700
+    assert os.stat(f"{path}-moved").st_uid == ALICE

@@ -68,13 +68,15 @@ class OneTry(Deadline):
 class QuiescentFile:
     """The live database, held while no process can be writing it."""
 
-    def __init__(self, path: str, exclusive: bool, deadline: Deadline) -> None:
+    def __init__(self, path: str, exclusive: bool, deadline: Deadline, directory: int | None = None) -> None:
         """Lock the file at ``path``; ``exclusive`` also keeps sendmail from opening it meanwhile.
+
+        With the descriptor of a ``directory`` it is the file of that name there.
 
         Raises OSError if it cannot be opened, LockedError if it is still being written at ``deadline``.
         """
         while True:
-            self.descriptor = _open(path, os.O_RDONLY)
+            self.descriptor = _open(path if directory is None else os.path.basename(path), os.O_RDONLY, directory)
             if self.descriptor < 0:
                 deadline.wait(path, "another program holds a lease on it")
                 continue
@@ -129,6 +131,10 @@ class WriterLock:
     The file has a fixed name. Only its owner can read it: a lock that any local user could take, such as one
     on the directory, would let any local user stop all recording. It is removed when the work is done. The
     next writer takes over, and so cleans up, the file that a killed writer left.
+
+    The directory is held open, so that all steps of a change happen in the same one, whatever its owner makes of its name
+    meanwhile. Attributes: ``path`` is the temporary file, ``descriptor`` and ``directory`` are the file descriptors of it and
+    of its directory, ``database`` is the name of the database there.
     """
 
     def __init__(self, path: str, deadline: Deadline) -> None:
@@ -136,29 +142,48 @@ class WriterLock:
 
         Raises OSError if the directory cannot be written, LockedError if another writer holds it at ``deadline``.
         """
-        self._name(path)
-        while not self._take():
-            deadline.wait(path, f"another vsmtprelay or recorder is changing it (it holds {self.path})")
+        self._open_directory(path)
+        try:
+            while not self._take():
+                deadline.wait(path, f"another vsmtprelay or recorder is changing it (it holds {self.path})")
+        except BaseException:
+            os.close(self.directory)
+            raise
 
     def __enter__(self) -> WriterLock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Remove the temporary file, unless it became the database, and release the lock."""
-        if self._still_ours():
-            os.unlink(self.path)
-        os.close(self.descriptor)
+        try:
+            if self._still_ours():
+                os.unlink(self._name, dir_fd=self.directory)
+        finally:
+            os.close(self.descriptor)
+            os.close(self.directory)
 
-    def _name(self, path: str) -> None:
-        directory, name = os.path.split(path)
-        self.path = os.path.join(directory, f".{name}.vsmtprelay")
-        self._database = path
+    def replace_database(self) -> None:
+        """Rename the temporary file over the database. Raises OSError."""
+        os.rename(self._name, self.database, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+
+    def create_database(self) -> None:
+        """Make the temporary file the database, which does not exist yet. Raises OSError, FileExistsError if it does by now."""
+        # Unlike rename(2), link(2) does not replace a file that makemap may have created meanwhile.
+        os.link(self._name, self.database, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        # Here, so that the change time is final when the identity of the file is recorded.
+        os.unlink(self._name, dir_fd=self.directory)
+
+    def _open_directory(self, path: str) -> None:
+        directory, self.database = os.path.split(path)
+        self._name = f".{self.database}.vsmtprelay"
+        self.path = os.path.join(directory, self._name)
+        self.directory = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def _take(self) -> bool:
         try:
-            self.descriptor = _open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            self.descriptor = _open(self._name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, self.directory)
         except PermissionError:
-            if not os.path.lexists(self.path):
+            if self._there() is None:
                 raise
             return False  # a writer of another user is at work
         if self.descriptor < 0:
@@ -173,7 +198,7 @@ class WriterLock:
                     return True
                 # A writer left it that was killed after it gave the file away or linked it, or another user put it there
                 # as a trap: it must not be written to.
-                os.unlink(self.path)
+                os.unlink(self._name, dir_fd=self.directory)
         except BlockingIOError:
             pass
         except BaseException:
@@ -186,18 +211,21 @@ class WriterLock:
         """Let the owner of the database take the file over if root is killed while it holds the lock."""
         if status.st_uid == 0:
             try:
-                owner = os.stat(self._database).st_uid
+                owner = os.stat(self.database, dir_fd=self.directory).st_uid
             except FileNotFoundError:
-                owner = os.stat(os.path.dirname(self._database)).st_uid
+                owner = os.fstat(self.directory).st_uid
             os.fchown(self.descriptor, owner, -1)
 
-    def _still_ours(self) -> bool:
+    def _there(self) -> os.stat_result | None:
+        """Return the status of what has the name of the temporary file, or None."""
         try:
-            there = os.lstat(self.path)
+            return os.stat(self._name, dir_fd=self.directory, follow_symlinks=False)
         except FileNotFoundError:
-            return False
-        here = os.fstat(self.descriptor)
-        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+            return None
+
+    def _still_ours(self) -> bool:
+        there, here = self._there(), os.fstat(self.descriptor)
+        return there is not None and (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
 class PreparedWriterLock(WriterLock):
@@ -208,21 +236,27 @@ class PreparedWriterLock(WriterLock):
 
         Raises FileExistsError if another writer is at work, or left its file.
         """
-        self._name(path)
         self.descriptor = descriptor
-        # Locked before any other process can see it.
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Only linkat(2) follows the link in /proc, and Python calls it only if a directory is given. With an absolute path
-        # any descriptor will do.
-        os.link(f"/proc/self/fd/{descriptor}", self.path, src_dir_fd=descriptor)
+        self._open_directory(path)
+        try:
+            # Locked before any other process can see it.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Only linkat(2) follows the link in /proc, and Python calls it only if a directory is given. With an absolute path
+            # any descriptor will do.
+            os.link(f"/proc/self/fd/{descriptor}", self._name, src_dir_fd=descriptor, dst_dir_fd=self.directory)
+        except BaseException:
+            os.close(self.directory)
+            raise
 
 
-def _open(path: str, flags: int) -> int:
+def _open(path: str, flags: int, directory: int | None = None) -> int:
     """Open a file with mode 0600 if it is new; return its descriptor, or -1 if another process holds a lease on it.
+
+    ``path`` is relative to the open ``directory``, if there is one.
 
     It never blocks: not on a FIFO, nor for /proc/sys/fs/lease-break-time until such a process gives way. Raises OSError.
     """
     try:
-        return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=directory)
     except BlockingIOError:
         return -1

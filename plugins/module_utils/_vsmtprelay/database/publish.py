@@ -21,12 +21,12 @@ NEW_FILE_MODE = 0o640
 
 def publish(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
     """Replace the database by the changed ``snapshot``; return False if it is no longer the file that was copied."""
-    if identity_at(snapshot.path) != snapshot.identity:
+    if identity_at(writer.database, writer.directory) != snapshot.identity:
         return False
     os.ftruncate(writer.descriptor, 0)
     os.lseek(writer.descriptor, 0, os.SEEK_SET)
     snapshot.write_to(writer.descriptor)
-    give_attributes(writer.descriptor, snapshot)
+    give_attributes(writer.descriptor, snapshot, writer.directory)
     os.fsync(writer.descriptor)
     return put_in_place(snapshot, writer, deadline)
 
@@ -38,26 +38,26 @@ def put_in_place(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> 
     """
     stamp = time.time_ns() - SECOND_NS
     os.utime(writer.descriptor, ns=(stamp, stamp))
-    published = _replace(snapshot, writer, deadline) if snapshot.exists else _create(snapshot, writer)
+    published = _replace(snapshot, writer, deadline) if snapshot.exists else _create(writer)
     if published:
         snapshot.identity = identity_of(os.fstat(writer.descriptor))
         snapshot.published.note(snapshot.path, snapshot.identity)
-        _flush_directory(snapshot.path)
+        os.fsync(writer.directory)
     return published
 
 
 def _replace(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool:
     try:
-        live = QuiescentFile(snapshot.path, exclusive=True, deadline=deadline)
+        live = QuiescentFile(snapshot.path, exclusive=True, deadline=deadline, directory=writer.directory)
     except FileNotFoundError:
         return False
     with live:
         status = os.fstat(live.descriptor)
-        if identity_of(status) != snapshot.identity or identity_at(snapshot.path) != snapshot.identity:
+        if not identity_of(status) == snapshot.identity == identity_at(writer.database, writer.directory):
             return False
         os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns + SECOND_NS))
         try:
-            os.replace(writer.path, snapshot.path)
+            writer.replace_database()
         except OSError:
             os.utime(live.descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
             raise
@@ -65,19 +65,16 @@ def _replace(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> bool
     return True
 
 
-def _create(snapshot: Snapshot, writer: WriterLock) -> bool:
+def _create(writer: WriterLock) -> bool:
     try:
-        # Unlike rename(2), link(2) does not replace a file that makemap may have created meanwhile.
-        os.link(writer.path, snapshot.path)
+        writer.create_database()
     except FileExistsError:
         return False
-    # Here, so that the change time is final when put_in_place() records the identity of the file.
-    os.unlink(writer.path)
     return True
 
 
-def give_attributes(descriptor: int, snapshot: Snapshot) -> None:
-    """Give the new file the owner, mode and extended attributes of the one that ``snapshot`` was taken from.
+def give_attributes(descriptor: int, snapshot: Snapshot, directory: int | None = None) -> None:
+    """Give the new file, in the open ``directory``, the owner, mode and extended attributes of the one that was copied.
 
     They come from the open descriptor of that file: its name may lead to another one by now. A new file gets the owner
     and the group of its directory: that is how Debian's /etc/mail and the ``etc`` of a virtual server say whose it is,
@@ -88,13 +85,5 @@ def give_attributes(descriptor: int, snapshot: Snapshot) -> None:
         os.setxattr(descriptor, name, value)
     os.fchmod(descriptor, NEW_FILE_MODE if status is None else mode_of(status))
     if status is None:
-        status = os.stat(os.path.dirname(snapshot.path))
+        status = os.stat(os.path.dirname(snapshot.path) if directory is None else directory)
     give(descriptor, status.st_uid, status.st_gid)
-
-
-def _flush_directory(path: str) -> None:
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -20,10 +20,13 @@ def identity_of(status: os.stat_result) -> Identity:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def identity_at(path: str) -> Identity | None:
-    """Return the present identity of the file at ``path``, or None if there is no file. Raises OSError."""
+def identity_at(path: str, directory: int | None = None) -> Identity | None:
+    """Return the present identity of the file at ``path``, or None if there is no file. Raises OSError.
+
+    ``path`` is relative to the open ``directory``, if there is one.
+    """
     try:
-        return identity_of(os.stat(path))
+        return identity_of(os.stat(path, dir_fd=directory))
     except FileNotFoundError:
         return None
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -21,6 +22,9 @@ from .locks import Deadline, WriterLock
 from .publish import publish
 from .relayers_db import LOCK_SECONDS, WriteErrors
 from .snapshot import Snapshot
+
+# Of damaged files that are kept in one second.
+MOST_COPIES = 100
 
 
 class Repaired:
@@ -64,11 +68,11 @@ def repair(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, check_only:
             if _is_sound(snapshot):
                 return None
             saved = _saved(snapshot.content())
-            copy = _free_name(f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+            copy = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
             if check_only:
                 return Repaired(copy, len(saved))
             with WriterLock(path, deadline) as writer:
-                _keep(snapshot, copy)
+                copy = os.path.join(os.path.dirname(path), _keep(snapshot, os.path.basename(copy), writer.directory))
                 snapshot.rebuild(saved)
                 if not publish(snapshot, writer, deadline):
                     raise UnreadableError(f"{path}: changed while it was being repaired; check it again")
@@ -99,18 +103,12 @@ def _is_entry(key: bytes, value: bytes) -> bool:
         return False
 
 
-def _free_name(name: str) -> str:
-    """Return ``name``, with a number appended if that file exists."""
-    number, free = 0, name
-    while os.path.lexists(free):
-        number += 1
-        free = f"{name}-{number}"
-    return free
+def _keep(snapshot: Snapshot, name: str, directory: int) -> str:
+    """Write the damaged file, as it was read, to ``name`` in the open ``directory``, with its owner and mode.
 
-
-def _keep(snapshot: Snapshot, copy: str) -> None:
-    """Write the damaged file, as it was read, to ``copy``, with its owner and mode."""
-    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    Returns the name, with a number appended if there was such a file already.
+    """
+    descriptor, copy = _create(name, directory)
     try:
         snapshot.write_to(descriptor)
         if snapshot.status is not None:
@@ -118,7 +116,20 @@ def _keep(snapshot: Snapshot, copy: str) -> None:
             give(descriptor, snapshot.status.st_uid, snapshot.status.st_gid)
         os.fsync(descriptor)
     except BaseException:
-        os.unlink(copy)
+        os.unlink(copy, dir_fd=directory)
         raise
     finally:
         os.close(descriptor)
+    return copy
+
+
+def _create(name: str, directory: int) -> tuple[int, str]:
+    """Create a file ``name``, with a number appended if there is one already; return its descriptor and its name."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    for number in range(MOST_COPIES):
+        copy = f"{name}-{number}" if number else name
+        try:
+            return os.open(copy, flags, 0o600, dir_fd=directory), copy
+        except FileExistsError:
+            continue
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))

@@ -158,13 +158,21 @@ def _remove_if_there(name: str, directory: int) -> None:
 
 
 def create_directory(path: str) -> None:
-    """Create the directory ``path`` and its parents, with mode 0755, if it is missing. Raises UnwritableError."""
+    """Create the directory ``path`` and its parents, with mode 0755, if it is missing; in a user's tree, as that user.
+
+    Raises UnwritableError.
+    """
     if os.path.isdir(path or "."):
         return
     create_directory(os.path.dirname(path))
     try:
-        os.mkdir(path)
-        os.chmod(path, 0o755)  # regardless of the umask
+        with RightsOfOwner(path):
+            os.mkdir(path)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fchmod(descriptor, 0o755)  # regardless of the umask
+            finally:
+                os.close(descriptor)
     except OSError as error:
         raise UnwritableError(f"{path}: cannot be created: {error.strerror}; check the directory above it") from None
 
