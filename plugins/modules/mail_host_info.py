@@ -123,6 +123,10 @@ dovecot:
     auth_policy_server_url:
       description: The policy server in its configuration, or an empty string.
       type: str
+    base_directory:
+      description: The directory of its sockets.
+      type: str
+      sample: /run/dovecot
 package_manager:
   description: V(dpkg) or V(rpm).
   returned: always

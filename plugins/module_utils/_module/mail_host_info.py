@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from .._vsmtprelay.role.variables import RunVariables
 
 
+# Dovecot's default, also of Debian's packages.
+BASE_DIRECTORY = "/run/dovecot"
+# A setting as doveconf prints it, with Dovecot 2.4 in the block of the policy.
+SETTING = re.compile(r"^\s*(?:auth_policy_)?(base_dir|server_url) = (.*)$", re.MULTILINE)
+
+
 def output_of(*command: str) -> str:
     """Return the output of a command, whatever its exit status is."""
     return programs.run(command, programs.SECONDS_TO_REPORT).text
@@ -44,14 +50,20 @@ def sendmail(module: AnsibleModule) -> dict[str, Any]:
 
 
 def dovecot(module: AnsibleModule) -> dict[str, str]:
-    """Return the version and the policy server."""
+    """Return the version, the policy server, and the directory of the sockets."""
     path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
     if not path:
-        return {"version": "", "auth_policy_server_url": ""}
-    version = output_of(path, "--version").split()
+        return {"version": "", "auth_policy_server_url": "", "base_directory": BASE_DIRECTORY}
+    version = next(iter(output_of(path, "--version").split()), "")
     doveconf = module.get_bin_path("doveconf", required=True)
-    url = output_of(doveconf, "-h", "auth_policy_server_url").strip()
-    return {"version": version[0] if version else "", "auth_policy_server_url": url}
+    # By its full name, doveconf 2.4 prints the default of a setting that stands in a block.
+    url = "auth_policy_server_url" if plan.dovecot_branch(version) == plan.OLD_DOVECOT else "auth_policy/server_url"
+    settings = dict(SETTING.findall(output_of(doveconf, "base_dir", url)))
+    return {
+        "version": version,
+        "auth_policy_server_url": settings.get("server_url", "").strip(),
+        "base_directory": settings.get("base_dir", BASE_DIRECTORY),
+    }
 
 
 def missing_packages(manager: str, packages: Sequence[str]) -> list[str]:

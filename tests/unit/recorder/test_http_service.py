@@ -284,3 +284,102 @@ def test_what_a_killed_recorder_took_is_recorded_by_the_next_with_a_line_for_eac
     assert native_database("a/etc/relayers.db").entries() == {"198.51.100.7": "5", "198.51.100.8": "6"}
     assert [(line["RELAY_ADDRESS"], line["RELAY_SERVER"]) for line in journal] == [("198.51.100.7", "a"), ("198.51.100.8", "a")]
     assert list(recorder_module.Spool(str(tmp_path / "spool")).entries()) == []
+
+
+class Answers:
+    """Stands in for AuthMaster: what it is asked, and what comes out."""
+
+    def __init__(self):
+        self.error = None
+        self.asked = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def check(self, login):
+        self.asked.append(login.user)
+        await self.may_answer.wait()
+        if self.error is not None:
+            raise self.error
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def answers(recorder, recorder_module, monkeypatch):
+    asked = []
+    answers = Answers()
+
+    def master(base):
+        asked.append(base)
+        return answers
+
+    monkeypatch.setattr(recorder_module, "AuthMaster", master)
+    recorder._dovecot = "/run/dovecot"
+    answers.bases = asked
+    return answers
+
+
+def test_a_login_is_recorded_once_dovecot_says_that_it_lets_the_account_in(post, answers, native_database):
+    assert post(report(), report(rip="198.51.100.8")) == LET_IN
+    assert set(native_database("a/etc/relayers.db").entries()) == {"198.51.100.7", "198.51.100.8"}
+    assert answers.asked == [REPORT["user"]] * 2
+    assert answers.bases == ["/run/dovecot"]
+
+
+def test_the_instance_that_the_url_names_is_asked(post, answers):
+    assert post(report(), path="/login?base=/run/dovecot%2dtwo&command=allow") == LET_IN
+    assert answers.bases == ["/run/dovecot-two"]
+
+
+@pytest.mark.parametrize(("error", "counter"), [("NotRecorded", "ignored"), ("NotAsked", "failed")])
+def test_a_login_that_dovecot_does_not_let_in_or_says_nothing_about_is_not_recorded(
+    post, answers, recorder_module, native_database, log, journal, error, counter
+):
+    answers.error = getattr(recorder_module, error)("the reason")
+    assert post(report()) == LET_IN
+    assert log.counters[counter] == 1
+    assert "the reason" in journal[0]["MESSAGE"]
+    assert repr(REPORT["user"]) in journal[0]["MESSAGE"]
+    assert not native_database("a/etc/relayers.db").exists
+
+
+def test_a_login_does_not_wait_for_a_slow_answer_and_is_recorded_when_it_comes(
+    recorder, answers, recorder_module, native_database, unhurried, monkeypatch
+):
+    monkeypatch.setattr(recorder_module, "ASK_SECONDS", 0.05)
+
+    async def talk():
+        answers.may_answer = asyncio.Event()
+        async with TestClient(Served(recorder)) as client:
+            async with client.post("/login?command=allow", data=report(), headers={"X-API-Key": KEY}) as response:
+                assert (await response.json())["status"] == 0
+            assert not native_database("a/etc/relayers.db").exists
+            answers.may_answer.set()
+            await recorder.finish()
+
+    asyncio.run(talk())
+    assert set(native_database("a/etc/relayers.db").entries()) == {"198.51.100.7"}
+
+
+def test_a_probe_is_known_afterwards_and_records_nothing(recorder, answers, recorder_module, native_database, log):
+    async def talk():
+        found = []
+        async with TestClient(Served(recorder)) as client:
+            key = {"X-API-Key": KEY}
+            probe = report(user=recorder_module.Probe("", "").login.user, session="one/two three", mechanism="DOVECOT-TOKEN")
+            for error in (None, recorder_module.NotRecorded("no account"), recorder_module.NotAsked("no Dovecot")):
+                answers.error = error
+                async with client.post("/login?command=allow", data=probe, headers=key) as response:
+                    assert response.status == 200
+                async with client.get("/probe/one%2Ftwo%20three", headers=key) as response:
+                    found.append(await response.json())
+            for path, headers in (("/probe/other", key), ("/probe/one%2Ftwo%20three", {})):
+                async with client.get(path, headers=headers) as response:
+                    found.append(response.status)
+        return found
+
+    sound = {"mechanism": "DOVECOT-TOKEN", "fault": ""}
+    assert asyncio.run(talk()) == [sound, sound, {**sound, "fault": "no Dovecot"}, 404, 403]
+    assert not native_database("a/etc/relayers.db").exists
+    assert sum(log.counters.values()) == 0

@@ -56,7 +56,7 @@ def log(monkeypatch, told, loop):
 
 
 def login(user="me"):
-    return Login("198.51.100.7", None, "pop3", user, "")
+    return Login("198.51.100.7", "pop3", user, "")
 
 
 def messages(told):

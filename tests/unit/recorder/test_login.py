@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login import LoginReader, NotRecorded
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login import (
+    PROBE_USER,
+    LoginReader,
+    NotRecorded,
+    Probe,
+)
 
 REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": "me@Example.org", "domain": "Example.org"}
 
@@ -28,7 +33,14 @@ def test_a_report_tells_who_logged_in_from_where_to_where():
 
 @pytest.mark.parametrize(
     ("rip", "key"),
-    [("::ffff:198.51.100.7", "198.51.100.7"), ("2001:DB8::7", "ipv6:2001:db8:0:0:0:0:0:7")],
+    [
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("2001:DB8::7", "ipv6:2001:db8:0:0:0:0:0:7"),
+        # As Dovecot 2.4 reports it.
+        ("fe80::1%eth0", "ipv6:fe80:0:0:0:0:0:0:1"),
+        ("fe80::1%99", "ipv6:fe80:0:0:0:0:0:0:1"),
+        ("2001:db8::7%3", "ipv6:2001:db8:0:0:0:0:0:7"),
+    ],
 )
 def test_the_address_is_the_key_that_sendmail_looks_up(rip, key):
     assert read(rip=rip).key == key
@@ -78,7 +90,7 @@ def test_user_and_domain_may_be_missing(member):
     assert getattr(read(**{member: ...}), member) == ""
 
 
-@pytest.mark.parametrize("rip", ["mail.example.org", "198.51.100", "fe80::1%eth0", "198.51.100.7:110", " 198.51.100.7"])
+@pytest.mark.parametrize("rip", ["mail.example.org", "198.51.100", "198.51.100.7%eth0", "198.51.100.7:110", " 198.51.100.7"])
 def test_an_address_that_is_none_makes_no_login(rip):
     with pytest.raises(MalformedError):
         read(rip=rip)
@@ -122,3 +134,36 @@ def test_any_body_is_a_login_or_refused_and_nothing_else(body):
 def test_a_network_that_is_none_is_refused_at_once():
     with pytest.raises(MalformedError, match="is not a network"):
         LoginReader(["webmail"])
+
+
+@pytest.mark.parametrize("mechanism", ["ANONYMOUS", "anonymous", "DOVECOT-TOKEN"])
+def test_a_mechanism_without_a_password_is_not_recorded(mechanism):
+    with pytest.raises(NotRecorded, match=r"needs no password, user='me@Example\.org'"):
+        read(mechanism=mechanism)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "GSSAPI", "EXTERNAL", "", ...])
+def test_any_other_mechanism_is(mechanism):
+    assert read(mechanism=mechanism).key == "198.51.100.7"
+
+
+@pytest.mark.parametrize(("field", "reason"), [("nologin", "locked"), ("proxy", "another host")])
+@pytest.mark.parametrize("value", ["", "y", "yes", "0"])
+def test_a_field_of_the_passdb_that_is_there_counts_even_without_a_value(field, reason, value):
+    with pytest.raises(NotRecorded, match=reason):
+        read(**{field: value})
+    assert read(**{field: "absent"}).key == "198.51.100.7"
+    assert read(**{field: ...}).key == "198.51.100.7"
+
+
+@pytest.mark.parametrize(("fields", "is_prefetched"), [("", False), (..., False), ("1000/home/me", True)])
+def test_a_report_tells_whether_the_passdb_gave_the_fields_of_the_userdb(fields, is_prefetched):
+    assert read(prefetched=fields).is_prefetched == is_prefetched
+
+
+@pytest.mark.parametrize("members", [{}, {"service": "smtp"}, {"rip": ""}, {"mechanism": ...}])
+def test_a_probe_is_no_login(members):
+    with pytest.raises(Probe) as raised:
+        read(**{"user": PROBE_USER, "session": "abc", "mechanism": "DOVECOT-TOKEN", **members})
+    assert raised.value.session == "abc"
+    assert raised.value.mechanism == ("" if "mechanism" in members else "DOVECOT-TOKEN")

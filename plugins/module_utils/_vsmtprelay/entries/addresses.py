@@ -42,6 +42,14 @@ def key_of(address: str) -> str:
     return text
 
 
+def without_scope(address: str) -> str:
+    """Return ``address`` without the scope of an IPv6 address, as in ``fe80::1%eth0`` (RFC 4007 section 11).
+
+    Dovecot 2.4 reports it (net_ip2addr() in its lib/net.c); sendmail looks a client up without it (anynet_ntoa() in conf.c).
+    """
+    return address.partition("%")[0] if ":" in address else address
+
+
 def address_of(key: str) -> str:
     """Return the address of ``key`` for people: IPv6 as in RFC 5952, IPv4 unchanged. The inverse of key_of().
 

@@ -15,11 +15,13 @@ import asyncio
 import contextlib
 import functools
 import time
+from urllib.parse import unquote
 
-from ..errors import MalformedError
+from ..errors import MalformedError, RelayError
 from . import key as recorder_key
+from .auth_master import AuthMaster, NotAsked
 from .libraries import web
-from .login import PATH, Login, LoginReader, NotRecorded
+from .login import PATH, Login, LoginReader, NotRecorded, Probe
 from .login_entry import LoginEntry
 from .spool import Spool
 from .writers import Writers
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
 
 LARGEST_REPORT = 64 << 10  # bytes; Dovecot's own limit of a user name is far below
 FINISH_SECONDS = 10.0
+# How long a login waits for Dovecot's own answer about the account; it is recorded as soon as that comes.
+ASK_SECONDS = 0.2
+# In the query: the base directory of the Dovecot instance that asks, if it is not the one that the recorder was started for.
+BASE = "base="
+PROBES = "/probe/"
+MOST_PROBES = 256
 # In the query: whether the login is permitted. Dovecot can ask other questions as well.
 ASKED = "command=allow"
 LET_THEM_IN = b'{"status": 0, "msg": ""}'
@@ -45,15 +53,29 @@ class Recorder:
     """Accepts reports of logins and records each in the database of its virtual server."""
 
     def __init__(
-        self, servers: VirtualServers, reader: LoginReader, log: RecorderLog, key: str = "", spool: Spool | None = None
+        self,
+        servers: VirtualServers,
+        reader: LoginReader,
+        log: RecorderLog,
+        key: str = "",
+        spool: Spool | None = None,
+        dovecot: str = "",
     ) -> None:
-        """``key`` is the secret that a report must carry on a socket that any local user can reach."""
+        """``key`` is the secret that a report must carry on a socket that any local user can reach.
+
+        ``dovecot`` is the base directory of the Dovecot that decides whether an account is let in; empty if no Dovecot reports.
+        """
         self._servers = servers
         self._reader = reader
         self._log = log
         self._key = key.encode()
         self._spool = spool or Spool()
         self._writers = Writers(functools.partial(log.count, "failed"), self._spool)
+        self._dovecot = dovecot
+        self._masters: dict[str, AuthMaster] = {}
+        self._late: set[asyncio.Task[None]] = set()
+        # What is known of the last probes, by session: the SASL mechanism, and the reason why Dovecot cannot be asked.
+        self._probes: dict[str, dict[str, str]] = {}
         self._is_stopping = False
         self._busy: set[object] = set()
 
@@ -85,12 +107,22 @@ class Recorder:
     async def finish(self) -> None:
         """Wait until all accepted logins are written, at most FINISH_SECONDS."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._writers.finish(), FINISH_SECONDS)
+            await asyncio.wait_for(self._finish(), FINISH_SECONDS)
+
+    async def _finish(self) -> None:
+        if self._late:
+            await asyncio.wait(self._late)
+        for master in self._masters.values():
+            master.close()
+        await self._writers.finish()
 
     async def _report(self, trusted: bool, request: web.BaseRequest) -> web.Response:
         """Answer one report of a login. Raises HTTPException for any other request."""
         now = int(time.time())
-        if request.rel_url.raw_path != PATH:
+        path = request.rel_url.raw_path
+        if path.startswith(PROBES):
+            return self._answer_about_probe(trusted, request)
+        if path != PATH:
             raise web.HTTPNotFound()
         if request.method != "POST":
             raise web.HTTPMethodNotAllowed(request.method, ("POST",))
@@ -108,6 +140,31 @@ class Recorder:
             answer.force_close()
         return answer
 
+    def _answer_about_probe(self, trusted: bool, request: web.BaseRequest) -> web.Response:
+        """Answer what is known of the probe with the session in the path. Raises HTTPException, 404 if it was not reported."""
+        if not trusted and not self._has_key(request):
+            raise web.HTTPForbidden()
+        found = self._probes.get(request.rel_url.path[len(PROBES) :])
+        if found is None:
+            raise web.HTTPNotFound()
+        return web.json_response(found)
+
+    async def _note_probe(self, probe: Probe, query: str) -> None:
+        """Note that ``probe`` arrived, and whether Dovecot can be asked about accounts."""
+        fault, master = "", self._master_of(query)
+        if master is not None:
+            try:
+                await asyncio.wait_for(master.check(probe.login), ASK_SECONDS)
+            except asyncio.TimeoutError:
+                fault = f"Dovecot does not answer within {ASK_SECONDS:g} seconds"
+            except NotAsked as reason:
+                fault = str(reason)
+            except NotRecorded:
+                pass  # it is no account
+        while len(self._probes) >= MOST_PROBES:
+            del self._probes[next(iter(self._probes))]
+        self._probes[probe.session] = {"mechanism": probe.mechanism, "fault": fault}
+
     async def _take(self, request: web.BaseRequest, now: int) -> None:
         """Record the login that ``request`` reports. Raises HTTPException if it is not a report."""
         try:
@@ -115,6 +172,8 @@ class Recorder:
             server = self._servers.of_login(login.local_key, login.domain)
             if server is None:
                 raise NotRecorded(f"no virtual server for {login.local_key or 'no local address'} or {login.domain!r}")
+        except Probe as probe:
+            await self._note_probe(probe, request.query_string)
         except NotRecorded as reason:
             self._log.count("ignored", f"login not recorded: {reason}")
         except MalformedError as error:
@@ -126,6 +185,45 @@ class Recorder:
         except web.HTTPRequestEntityTooLarge:
             self._log.count("refused", f"report refused: more than {LARGEST_REPORT} bytes")
             raise
+        else:
+            master = self._master_of(request.query_string)
+            if master is None:
+                await self._record(login, server, now)
+            else:
+                await self._record_if_let_in(master, login, server, now)
+
+    def _master_of(self, query: str) -> AuthMaster | None:
+        """Return what asks the Dovecot instance that sent a request with this query, or None if no Dovecot is to be asked."""
+        base = self._dovecot
+        for word in query.split("&") if base and BASE in query else ():
+            if word.startswith(BASE):
+                base = unquote(word[len(BASE) :])
+        if not base:
+            return None
+        if base not in self._masters:
+            self._masters[base] = AuthMaster(base)
+        return self._masters[base]
+
+    async def _record_if_let_in(self, master: AuthMaster, login: Login, server: VirtualServer, now: int) -> None:
+        """Record ``login`` when Dovecot says that it lets the account in; wait for that at most ASK_SECONDS."""
+        task = asyncio.ensure_future(self._ask_and_record(master, login, server, now))
+        done, _pending = await asyncio.wait((task,), timeout=ASK_SECONDS)
+        if not done:
+            # The event loop itself only keeps weak references to tasks.
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _ask_and_record(self, master: AuthMaster, login: Login, server: VirtualServer, now: int) -> None:
+        try:
+            await master.check(login)
+        except NotRecorded as reason:
+            self._log.count("ignored", f"login not recorded: {reason} user={login.user!r} {login.key}")
+        except NotAsked as reason:
+            self._log.count(
+                "failed", f"login not recorded, since Dovecot could not be asked: {reason} user={login.user!r} {login.key}"
+            )
+        except RelayError as error:
+            self._log.count("failed", str(error))
         else:
             await self._record(login, server, now)
 

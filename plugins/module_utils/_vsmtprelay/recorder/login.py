@@ -6,14 +6,20 @@
 
 The report is a JSON object with the text members ``rip`` (the client's address), ``lip`` (the local address),
 ``service``, ``user`` and ``domain``. Dovecot sends it as an auth policy request after a correct password
-(Dovecot manual, "Authentication policy server"); the role configures Dovecot to send these members.
+(Dovecot manual, "Authentication policy server"); the role configures Dovecot to send these members. It sends more of them:
+
+- ``mechanism``: the SASL mechanism;
+- ``nologin``: the field of this name of the passdb, ``absent`` without it. Dovecot 2.4 sends that, too, for some values of it;
+- ``proxy``: the same with Dovecot 2.3;
+- ``prefetched``: fields of the userdb that the passdb gave; if there are some, no userdb is asked;
+- ``lport`` and ``session``: the local port, and the identifier of the session.
 """
 
 from __future__ import annotations
 
 import json
 
-from ..entries.addresses import LOOPBACK, Networks, key_of
+from ..entries.addresses import LOOPBACK, Networks, key_of, without_scope
 from ..errors import MalformedError, RelayError
 
 TYPE_CHECKING = False
@@ -26,23 +32,52 @@ SOCKET = "/run/vsmtprelay-recorder.sock"
 
 # Dovecot also asks for SMTP AUTH, ManageSieve and its own tools, whose users do not read mail.
 SERVICES = ("pop3", "imap")
+# These need no password: ANONYMOUS has none (RFC 4505). A token stands for a login that was recorded, and its owner chooses
+# the address (db_dovecot_token.c; any local mail user can use a token from Dovecot 2.4.4 on).
+WITHOUT_PASSWORD = ("ANONYMOUS", "DOVECOT-TOKEN")
+ABSENT = "absent"
+LOCKED = "the account is locked (nologin)"
+ELSEWHERE = "the login goes to another host (proxy), which has to record it"
+# The user name in reports that proof.py causes. They record nothing.
+PROBE_USER = "vsmtprelay-probe"
 
 
 class NotRecorded(RelayError):
     """A login that is not to be recorded; the message gives the reason."""
 
 
+class Probe(RelayError):
+    """A report that proof.py caused; ``session`` (str) is its identifier, ``mechanism`` (str) the SASL mechanism."""
+
+    def __init__(self, session: str, mechanism: str) -> None:
+        super().__init__(f"probe {session!r}")
+        self.session = session
+        self.mechanism = mechanism
+        # To be asked about: nobody has that name.
+        self.login = Login("127.0.0.1", SERVICES[0], PROBE_USER, "")
+
+
 class Login:
-    """A login with a correct password. ``key`` is that of the client's address, ``local_key`` that of the server's."""
+    """A login with a correct password.
 
-    __slots__ = ("domain", "key", "local_key", "service", "user")
+    ``key`` is that of the client's address, ``local_key`` that of the server's. The other text is as it was reported.
+    """
 
-    def __init__(self, key: str, local_key: str | None, service: str, user: str, domain: str) -> None:
-        self.key = key
-        self.local_key = local_key
+    __slots__ = ("address", "domain", "is_prefetched", "key", "local_address", "local_key", "local_port", "service", "user")
+
+    def __init__(
+        self, address: str, service: str, user: str, domain: str, local_address: str = "", local_port: str = ""
+    ) -> None:
+        """Raises MalformedError if ``address`` or ``local_address`` is none."""
+        self.address = address
+        self.key = key_of(without_scope(address))
+        self.local_address = local_address
+        self.local_key = key_of(without_scope(local_address)) if local_address else None
+        self.local_port = local_port
         self.service = service
         self.user = user
         self.domain = domain
+        self.is_prefetched = False
 
 
 class LoginReader:
@@ -55,20 +90,37 @@ class LoginReader:
     def parse(self, body: bytes) -> Login:
         """Return the login that ``body`` reports.
 
-        Raises MalformedError if it is not a report, NotRecorded if the login is not to be recorded.
+        Raises MalformedError if it is not a report, NotRecorded if the login is not to be recorded, Probe.
         """
         report = _object(body)
+        user, mechanism = _text(report, "user"), _text(report, "mechanism")
+        if user == PROBE_USER:
+            raise Probe(_text(report, "session"), mechanism)
         service = _text(report, "service")
         if service not in SERVICES:
             raise NotRecorded(f"service {service!r}")
+        if mechanism.upper() in WITHOUT_PASSWORD:
+            raise NotRecorded(f"mechanism {mechanism!r} needs no password, user={user!r}")
+        # Without a value, too, they say that the field is there.
+        if _text(report, "nologin", ABSENT) != ABSENT:
+            raise NotRecorded(f"{LOCKED} user={user!r}")
+        if _text(report, "proxy", ABSENT) != ABSENT:
+            raise NotRecorded(f"{ELSEWHERE} user={user!r}")
         address = _text(report, "rip")
         if not address:
             raise NotRecorded("no client address")
-        key = key_of(address)
-        if key in self._ignored:
+        login = Login(
+            address,
+            service,
+            user,
+            _text(report, "domain"),
+            local_address=_text(report, "lip"),
+            local_port=_text(report, "lport"),
+        )
+        if login.key in self._ignored:
             raise NotRecorded("ignored network")
-        local = _text(report, "lip")
-        return Login(key, key_of(local) if local else None, service, _text(report, "user"), _text(report, "domain"))
+        login.is_prefetched = bool(_text(report, "prefetched"))
+        return login
 
 
 def _object(body: bytes) -> dict[str, object]:
@@ -81,8 +133,8 @@ def _object(body: bytes) -> dict[str, object]:
     return report
 
 
-def _text(report: dict[str, object], name: str) -> str:
-    value = report.get(name, "")
+def _text(report: dict[str, object], name: str, missing: str = "") -> str:
+    value = report.get(name, missing)
     if not isinstance(value, str):
         raise MalformedError(f"the report's {name} is not text")
     # JSON can encode half of a surrogate pair, which neither the journal nor a file name accepts.

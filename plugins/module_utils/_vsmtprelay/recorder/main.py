@@ -58,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--spool", default="", metavar="PATH", help="keep logins there until they are written, in case it is killed"
     )
+    parser.add_argument(
+        "--dovecot", default="", metavar="DIRECTORY", help="ask the Dovecot with this base_dir whether it lets the account in"
+    )
     parser.add_argument("--table", default=TABLE, metavar="PATH", help="the virtual servers (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         key = recorder_key.load(options.key_file) if options.key_file else ""
         log = RecorderLog()
         servers = VirtualServers.from_table(options.table)
-        recorder = Recorder(servers, LoginReader(options.ignore), log, key, Spool(options.spool))
+        recorder = Recorder(servers, LoginReader(options.ignore), log, key, Spool(options.spool), options.dovecot)
     except RelayError as error:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
     except OSError as error:
