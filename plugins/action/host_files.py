@@ -23,6 +23,13 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._module.units import f
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.host_items import chosen, in_order
 
 
+class _Variables(dict):
+    """Variables for the template lookup. It adds to a deep copy of them, which takes long for a thousand virtual servers."""
+
+    def __deepcopy__(self, memo):
+        return dict(self)
+
+
 class ActionModule(ActionBase):
     """Install files."""
 
@@ -58,7 +65,7 @@ class ActionModule(ActionBase):
         if item.get("state") == "absent" or self._task.args.get("state") == "absent":
             return {**item, "content": ""}
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        variables = {**task_vars, "ansible_search_path": self._task.get_search_path()}
+        variables = _Variables({**task_vars, "ansible_search_path": self._task.get_search_path()})
         return {**item, "content": lookup.run([template], variables)[0]}
 
     def _described(self, item, contents):

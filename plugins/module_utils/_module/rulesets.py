@@ -62,10 +62,9 @@ def edit_files(
         edited.failures.append(f"named more than once: {', '.join(twice)}")
         return edited
     editor = _Editor(module, {item["path"] for item in files}, source, window, backup, module.check_mode)
-    with ThreadPoolExecutor(THREADS) as threads:
-        for one in threads.map(editor.edit, files):
-            edited.results += one.results
-            edited.take(one)
+    for one in editor.edit_all(files):
+        edited.results += one.results
+        edited.take(one)
     if reload:
         reread = editor.reread(edited.results)
         edited.reloaded = reread.results
@@ -76,9 +75,21 @@ def edit_files(
 def faults_of(module: AnsibleModule, files: Sequence[Mapping[str, str]], source: str, window: int) -> dict[str, str]:
     """Return, by path, the reasons why edit_files() would fail; nothing is written."""
     editor = _Editor(module, {item["path"] for item in files}, source, window, backup=False, check_mode=True)
-    with ThreadPoolExecutor(THREADS) as threads:
-        done = list(threads.map(editor.edit, files))
-    return {item["path"]: one.failures[0] for item, one in zip(files, done) if one.failures}
+    return {item["path"]: one.failures[0] for item, one in zip(files, editor.edit_all(files)) if one.failures}
+
+
+class _UnjudgedError(Exception):
+    """A file is to be changed, so sendmail has to be asked."""
+
+
+class _NoJudge(Judge):
+    """Raises _UnjudgedError where sendmail would be asked."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+
+    def check(self, path: str, text: str) -> bool:
+        raise _UnjudgedError
 
 
 class _Editor:
@@ -98,7 +109,26 @@ class _Editor:
         self._before: dict[str, tuple[bytes, Attributes]] = {}
         self._judge = Judge(module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"]), module.get_bin_path("m4"))
 
-    def edit(self, item: Mapping[str, str]) -> Outcome:
+    def edit_all(self, files: Sequence[Mapping[str, str]]) -> list[Outcome]:
+        """Edit all ``files``; return the outcome of each, in the same order."""
+        # Threads are for those that sendmail judges. Where nothing changes, they would only wait for each other (Python's GIL).
+        outcomes = [self._left_alone(item) for item in files]
+        changing = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        if changing:
+            with ThreadPoolExecutor(THREADS) as threads:
+                done = threads.map(lambda place: self._edit(files[place], self._judge), changing)
+                for place, outcome in zip(changing, done):
+                    outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _left_alone(self, item: Mapping[str, str]) -> Outcome | None:
+        """Return the outcome if nothing is to be changed, or if the files are at fault without being judged; else None."""
+        try:
+            return self._edit(item, _NoJudge())
+        except _UnjudgedError:
+            return None
+
+    def _edit(self, item: Mapping[str, str], judge: Judge) -> Outcome:
         """Edit the file of ``item``, and the source that it is generated from."""
         outcome = Outcome()
         try:
@@ -106,7 +136,7 @@ class _Editor:
             ruleset = None if absent else Ruleset(item["relayers_db"], self._window)
             # The .mc file first: make regenerates the .cf file if the .mc file is newer.
             for path in [*self._sources(item["path"], absent), item["path"]]:
-                outcome.results.append(self._edit_file(path, ruleset, outcome.diff))
+                outcome.results.append(self._edit_file(path, ruleset, outcome.diff, judge))
         except RelayError as error:
             outcome.failures.append(str(error))
         return outcome
@@ -122,10 +152,10 @@ class _Editor:
             raise UnreadableError(f"{path}: there is no {source} that it could be generated from; choose source=cf, or auto")
         return []
 
-    def _edit_file(self, path: str, ruleset: Ruleset | None, diff: list[dict[str, str]]) -> dict[str, Any]:
+    def _edit_file(self, path: str, ruleset: Ruleset | None, diff: list[dict[str, str]], judge: Judge) -> dict[str, Any]:
         with RightsOfOwner(path):
             symlinks.resolve(path)  # before it is read, since sendmail's errors quote the file
-        before = text_file.read(path, text_file.LARGEST_CONFIGURATION)
+            before = text_file.read(path, text_file.LARGEST_CONFIGURATION)
         result: dict[str, Any] = {"path": path, "changed": False}
         if before is None:
             if ruleset is None:
@@ -136,9 +166,9 @@ class _Editor:
             if ruleset is None:
                 after = without_ruleset(text, is_mc(path))
                 if after != text:
-                    self._judge.check(path, after)
+                    judge.check(path, after)
             else:
-                after = fitting(self._judge, path, text, ruleset)
+                after = fitting(judge, path, text, ruleset)
         except (BusyError, MalformedError) as error:
             raise type(error)(f"{path}: {error}") from None
         content = after.encode("utf-8", "surrogateescape")

@@ -43,14 +43,15 @@ def owner_of(path: str) -> int | None:
     users: no one of them may have work done in another one's tree.
     """
     owners: dict[int, str] = {}
-    here, rest, links = "/", os.path.abspath(path).split("/"), 0
+    # The directory so far, without the slash at its end. A run does this for a thousand paths, several times.
+    here, rest, links = "", os.path.abspath(path).split("/"), 0
     while rest:
         name = rest.pop(0)
         if name in ("", "."):
             continue
-        here = os.path.dirname(here) if name == ".." else os.path.join(here, name)
+        here = here.rpartition("/")[0] if name == ".." else f"{here}/{name}"
         try:
-            status = os.lstat(here)
+            status = os.lstat(here or "/")
             target = os.readlink(here) if stat.S_ISLNK(status.st_mode) else ""
         except OSError:
             break  # it does not exist, or not any more: using the path fails
@@ -60,7 +61,7 @@ def owner_of(path: str) -> int | None:
             links += 1
             if links > MOST_LINKS:
                 break
-            here = "/" if target.startswith("/") else os.path.dirname(here)
+            here = "" if target.startswith("/") else here.rpartition("/")[0]
             rest = target.split("/") + rest
     if len(owners) > 1:
         named = " and ".join(f"{place} belongs to {_name(uid)}" for uid, place in owners.items())
@@ -73,7 +74,7 @@ def writer_of(path: str) -> int | None:
 
     None stands for root and system accounts. Raises UnwritableError as owner_of(), and if tree and file belong to two users.
     """
-    owner = owner_of(path)
+    owner = _owner_once(path)
     try:
         author = os.stat(path).st_uid
     except OSError:
@@ -85,21 +86,29 @@ def writer_of(path: str) -> int | None:
     return author
 
 
+def _owner_once(path: str) -> int | None:
+    """Return owner_of(), but in a RightsOfOwner block for the same ``path`` the owner that the block has found."""
+    block: RightsOfOwner | None = getattr(_THREAD, "block", None)
+    return block.uid if block is not None and block.path == path else owner_of(path)
+
+
 class RightsOfOwner:
     """A ``with`` block in which this thread has the rights of the owner of ``path``; outside root's process it changes nothing.
 
-    Blocks may be nested.
+    Blocks may be nested. In one for the same ``path``, the owner is the one that the outer block found.
     """
 
     def __init__(self, path: str, uid: int | None = None) -> None:
         """Find the owner, unless their ``uid`` is given. Raises UnwritableError if there are several, as owner_of()."""
-        self._path = path
+        self.path = path
         self.uid = uid
         if uid is None and os.geteuid() == 0:
-            self.uid = owner_of(path)
+            self.uid = _owner_once(path)
         self._before = (0, 0)
+        self._around: RightsOfOwner | None = None
 
     def __enter__(self) -> RightsOfOwner:
+        self._around = getattr(_THREAD, "block", None)
         if self.uid is not None:
             try:
                 if os.getgroups():
@@ -107,12 +116,15 @@ class RightsOfOwner:
                 self._before = _set_ids(self.uid, group_of(self.uid))
             except OSError:
                 raise UnwritableError(
-                    f"{self._path}: belongs to {_name(self.uid)}, and this process may not work as that user, nothing was "
+                    f"{self.path}: belongs to {_name(self.uid)}, and this process may not work as that user, nothing was "
                     "changed; give it the capabilities CAP_SETUID and CAP_SETGID"
                 ) from None
+        if os.geteuid() == 0:
+            _THREAD.block = self
         return self
 
     def __exit__(self, *unused: object) -> None:
+        _THREAD.block = self._around
         if self.uid is not None:
             _set_ids(*self._before)
 
@@ -152,17 +164,23 @@ def mode_of(status: os.stat_result) -> int:
 
 
 # To look an account up takes longer than all the rest, and a run works for a thousand of them.
-_GROUPS: dict[int, int] = {}
+_ACCOUNTS: dict[int, tuple[str | None, int]] = {}
+
+
+def account_of(uid: int) -> tuple[str | None, int]:
+    """Return name and primary group of a user, None and nogroup for one who has no account."""
+    if uid not in _ACCOUNTS:
+        try:
+            account = pwd.getpwuid(uid)
+            _ACCOUNTS[uid] = account.pw_name, account.pw_gid
+        except KeyError:
+            _ACCOUNTS[uid] = None, NOBODY_GID
+    return _ACCOUNTS[uid]
 
 
 def group_of(uid: int) -> int:
     """Return the primary group of a user, nogroup for one who has no account."""
-    if uid not in _GROUPS:
-        try:
-            _GROUPS[uid] = pwd.getpwuid(uid).pw_gid
-        except KeyError:
-            _GROUPS[uid] = NOBODY_GID
-    return _GROUPS[uid]
+    return account_of(uid)[1]
 
 
 def _name(uid: int) -> str:

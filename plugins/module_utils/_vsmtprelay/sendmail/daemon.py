@@ -28,7 +28,7 @@ import time
 from .. import programs
 from ..errors import BusyError, RelayError, UnreadableError, UnwritableError
 from ..files import text_file
-from ..files.owner import writer_of
+from ..files.owner import RightsOfOwner, writer_of
 from . import processes
 
 DEFAULT_PID_FILE = "/var/run/sendmail.pid"
@@ -54,7 +54,10 @@ class Daemon:
         Raises UnreadableError if the configuration is missing, or if it or its PidFile cannot be read, and
         UnwritableError if one of them lies in a tree of several users.
         """
-        content = text_file.read(path, text_file.LARGEST_CONFIGURATION)
+        # One block for each file: its owner is looked for once.
+        with RightsOfOwner(path):
+            content = text_file.read(path, text_file.LARGEST_CONFIGURATION)
+            writer = writer_of(path)
         if content is None:
             raise UnreadableError(f"{path}: no such file; check the path")
         self.path = path
@@ -62,7 +65,7 @@ class Daemon:
         if len(self.pid_file) > LONGEST_PATH:
             raise UnreadableError(f"{path}: the name of its PidFile has {len(self.pid_file)} characters; correct that option")
         # The other user who can write what is read here, if there is one.
-        owners = [uid for uid in (writer_of(path), writer_of(self.pid_file)) if uid not in (None, os.geteuid())]
+        owners = [uid for uid in (writer, writer_of(self.pid_file)) if uid not in (None, os.geteuid())]
         self._owner = owners[0] if owners else None
         self._start: Sequence[str] = ()
         # Whether a systemd unit names this file.

@@ -12,10 +12,10 @@ __init__).
 from __future__ import annotations
 
 import os
-import pwd
 
 from ..entries.addresses import key_of
 from ..errors import MalformedError, UnreadableError
+from ..files.owner import account_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class VirtualServer:
         directory = os.path.dirname(self.relayers_db)
         try:
             owners = {os.stat(path).st_uid for path in (directory, self.relayers_db) if os.path.exists(path)}
-            return pwd.getpwuid(owners.pop()).pw_name if len(owners) == 1 else "root"
-        except (OSError, KeyError):
+            return (account_of(owners.pop())[0] if len(owners) == 1 else None) or "root"
+        except OSError:
             return "root"
 
     @property
