@@ -126,7 +126,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 virtual_servers:
-  description: The servers with all their paths, and with the owner of their database, or V(root) if that is not one ordinary user.
+  description: The servers with all their paths.
   returned: always
   type: list
   elements: dict
@@ -137,7 +137,6 @@ virtual_servers:
       sendmail_cf: /srv/example.org/etc/sendmail.cf
       addresses: [192.0.2.10]
       domains: []
-      owner: smmta
 table_changed:
   description: Whether O(table) changed, or in check mode would change.
   returned: always
@@ -167,12 +166,6 @@ directories:
   type: list
   elements: str
   sample: [/srv/example.org/etc]
-owners:
-  description: The owners of the databases, each once.
-  returned: always
-  type: list
-  elements: str
-  sample: [smmta]
 departing:
   description: The servers whose traces are still to be removed, with all their paths.
   returned: always

@@ -146,18 +146,16 @@ def run(module: AnsibleModule) -> None:
         host.create_databases()
     if module.params["ruleset"]:
         host.edit_rulesets()
-    described = [{**server.as_dict(), "owner": server.owner()} for server in host.servers.servers]
     finish(
         module,
         host.table_changed or bool(host.databases or host.files or host.reloaded),
         host.outcome,
-        virtual_servers=described,
+        virtual_servers=[server.as_dict() for server in host.servers.servers],
         table_changed=host.table_changed,
         databases=host.databases,
         files=host.files,
         reloaded=host.reloaded,
         # Templates are slow with a thousand servers, so these values are computed here, once.
         directories=sorted({os.path.dirname(server.relayers_db) for server in host.servers.servers}),
-        owners=sorted({server["owner"] for server in described}),
         departing=[server.as_dict() for server in host.departing],
     )

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
@@ -198,19 +196,3 @@ def test_the_only_server_is_that_of_every_home_directory():
 def test_without_a_default_a_home_directory_elsewhere_has_no_server(items):
     with pytest.raises(MalformedError, match="say which with --server"):
         servers(*items).of_home("/root")
-
-
-@pytest.mark.parametrize(
-    ("directory", "database", "owner"),
-    [(65534, 65534, "nobody"), (65534, None, "nobody"), (65534, 0, "root"), (0, 65534, "root"), (0, 0, "root")],
-)
-def test_the_owner_is_who_can_replace_the_database_without_anybody_s_help(tmp_path, directory, database, owner):
-    server = VirtualServer("a", root=str(tmp_path))
-    assert server.owner() == "root"
-    etc = tmp_path / "etc"
-    etc.mkdir()
-    os.chown(etc, directory, -1)
-    if database is not None:
-        (etc / "relayers.db").touch()
-        os.chown(etc / "relayers.db", database, -1)
-    assert server.owner() == owner

@@ -164,23 +164,17 @@ def mode_of(status: os.stat_result) -> int:
 
 
 # To look an account up takes longer than all the rest, and a run works for a thousand of them.
-_ACCOUNTS: dict[int, tuple[str | None, int]] = {}
-
-
-def account_of(uid: int) -> tuple[str | None, int]:
-    """Return name and primary group of a user, None and nogroup for one who has no account."""
-    if uid not in _ACCOUNTS:
-        try:
-            account = pwd.getpwuid(uid)
-            _ACCOUNTS[uid] = account.pw_name, account.pw_gid
-        except KeyError:
-            _ACCOUNTS[uid] = None, NOBODY_GID
-    return _ACCOUNTS[uid]
+_GROUPS: dict[int, int] = {}
 
 
 def group_of(uid: int) -> int:
     """Return the primary group of a user, nogroup for one who has no account."""
-    return account_of(uid)[1]
+    if uid not in _GROUPS:
+        try:
+            _GROUPS[uid] = pwd.getpwuid(uid).pw_gid
+        except KeyError:
+            _GROUPS[uid] = NOBODY_GID
+    return _GROUPS[uid]
 
 
 def _name(uid: int) -> str:

@@ -15,7 +15,6 @@ import os
 
 from ..entries.addresses import key_of
 from ..errors import MalformedError, UnreadableError
-from ..files.owner import account_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,15 +63,6 @@ class VirtualServer:
         """Return the fields by name, lists as lists."""
         values = {field: getattr(self, field) for field in SERVER_FIELDS}
         return {field: list(value) if isinstance(value, tuple) else value for field, value in values.items()}
-
-    def owner(self) -> str:
-        """Return the name of the user who owns both the database and its directory, else "root"."""
-        directory = os.path.dirname(self.relayers_db)
-        try:
-            owners = {os.stat(path).st_uid for path in (directory, self.relayers_db) if os.path.exists(path)}
-            return (account_of(owners.pop())[0] if len(owners) == 1 else None) or "root"
-        except OSError:
-            return "root"
 
     @property
     def takes_the_rest(self) -> bool:
