@@ -22,7 +22,6 @@ def test_virtual_servers_writes_the_table_and_returns_all_paths(check_then_run, 
         "sendmail_cf": "/srv/a/etc/sendmail.cf",
         "addresses": ["ipv6:2001:db8:0:0:0:0:0:1"],
         "domains": [],
-        "owner": "root",
     }
     assert result["virtual_servers"][1]["relayers_db"] == "/etc/mail/relayers.db"
     assert result["diff"][0]["after"] == table.read_text()
