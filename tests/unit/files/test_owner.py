@@ -292,3 +292,25 @@ def test_a_directory_in_a_user_s_tree_is_created_as_that_user_and_not_by_its_nam
         text_file.create_directory(path)
     assert stat.S_IMODE(os.stat(private).st_mode) == 0o700
     assert os.stat(f"{path}-moved").st_uid == ALICE
+
+
+def test_a_file_that_is_swapped_for_a_link_to_roots_after_it_was_read_is_an_error_of_that_file(tree, private):
+    path = tree / "sendmail.cf"
+    path.symlink_to(private / "secret")
+    with pytest.raises(UnreadableError, match="cannot be read: Permission denied"):
+        text_file.attributes_of(str(path))
+
+
+def test_what_the_owner_puts_in_place_of_the_temporary_file_is_no_other_error(tree):
+    path, trap = tree / "sendmail.cf", tree / ".sendmail.cf.vsmtprelay"
+
+    def swap(temporary):
+        os.unlink(temporary)
+        trap.mkdir()
+        (trap / "file").touch()
+        raise UnwritableError("refused")
+
+    with pytest.raises(UnwritableError, match="refused"):
+        text_file.replace(str(path), b"text", ROOT_ONLY, check=swap)
+    with pytest.raises(UnwritableError, match="cannot be written"):
+        text_file.replace(str(path), b"text", ROOT_ONLY)

@@ -12,7 +12,7 @@ import os
 import pwd
 import stat
 
-from ..errors import MalformedError, UnreadableError, UnwritableError
+from ..errors import MalformedError, UnreadableError, UnwritableError, remedy_for
 from .owner import RightsOfOwner, give, mode_of
 from .symlinks import resolve
 
@@ -62,12 +62,14 @@ class Attributes:
 
 
 def attributes_of(path: str) -> Attributes | None:
-    """Return owner, group and mode of the file at ``path``, or None if there is no file."""
+    """Return owner, group and mode of the file at ``path``, or None if there is no file. Raises UnreadableError."""
     try:
         with RightsOfOwner(path):
             status = os.stat(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}; {remedy_for(error)}") from None
     return Attributes(status.st_uid, status.st_gid, mode_of(status))
 
 
@@ -133,7 +135,10 @@ def _replace(path: str, content: bytes, attributes: Attributes, check: Callable[
         ) from None
     finally:
         if temporary:
-            _remove_if_there(temporary, directory)
+            try:
+                _remove_if_there(temporary, directory)
+            except OSError:
+                pass  # the owner of the directory has put something else there
         if directory >= 0:
             os.close(directory)
 
