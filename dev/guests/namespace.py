@@ -94,8 +94,11 @@ class Namespace:
         """Run COMMAND in the namespace; options, result and exceptions as in run_command."""
         return run_command([*self.enter(), *command], **options)
 
-    def connect(self, address: str, port: int, timeout: float = 5) -> socket.socket:
-        """Return a TCP connection to ADDRESS, made from inside the namespace; raises OSError."""
+    def connect(self, address: str, port: int, timeout: float = 5, source: str = "") -> socket.socket:
+        """Return a TCP connection to ADDRESS, made from inside the namespace; raises OSError.
+
+        SOURCE is the address that it comes from, "" for the namespace's usual one.
+        """
         result: list[socket.socket | OSError] = []
 
         def work() -> None:
@@ -104,7 +107,7 @@ class Namespace:
                     if _LIBC.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                         code = ctypes.get_errno()
                         raise OSError(code, os.strerror(code))
-                result.append(socket.create_connection((address, port), timeout))
+                result.append(socket.create_connection((address, port), timeout, (source, 0) if source else None))
             except OSError as error:
                 result.append(error)
 

@@ -146,6 +146,13 @@ options:
     description: The file on the target that records what each unit has read.
     type: path
     default: /var/lib/vsmtprelay/units
+  proof:
+    description:
+      - Whether to prove, after the files and units, that a login at each Dovecot that runs reaches the login recorder.
+      - For this a login of the user V(vsmtprelay-probe) is tried at each of them, and one with a wrong password. Neither is recorded.
+      - Nothing is tried in check mode, or if a file or a unit failed.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -188,6 +195,24 @@ actions:
   type: list
   elements: str
   sample: [enable vsmtprelay-recorder.service, restart vsmtprelay-recorder.service]
+proof:
+  description: What became of the logins that were tried. All lists are empty if no Dovecot runs.
+  returned: when it was made, see O(proof)
+  type: dict
+  contains:
+    proven:
+      description: The configuration files of the Dovecot instances whose logins reach the recorder.
+      type: list
+      elements: str
+    faults:
+      description: Why those of the main instance, with C(/etc/dovecot/dovecot.conf), do not; with the remedy. The module does not fail for it.
+      type: list
+      elements: str
+    others:
+      description: The same of other instances.
+      type: list
+      elements: str
+  sample: {"proven": ["/etc/dovecot/dovecot.conf"], "faults": [], "others": []}
 """
 
 
@@ -228,6 +253,7 @@ def main():
             remove_directories=dict(type="list", elements="path", default=[]),
             units=dict(type="list", elements="dict", default=[], options=OPTIONS),
             memory=dict(type="path", default="/var/lib/vsmtprelay/units"),
+            proof=dict(type="bool", default=False),
         ),
         supports_check_mode=True,
     )

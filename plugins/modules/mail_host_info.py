@@ -127,6 +127,9 @@ dovecot:
       description: The directory of its sockets.
       type: str
       sample: /run/dovecot
+    has_userdb:
+      description: Whether one of its userdbs can be asked about an account, which C(prefetch) cannot.
+      type: bool
 package_manager:
   description: V(dpkg) or V(rpm).
   returned: always

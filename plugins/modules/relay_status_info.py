@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Returns for each virtual server the number and ages of the entries in its database, and whether the running sendmail looks there.
   - Returns for the host whether the login recorder is up, and whether last night's expiry ran.
+  - Where Dovecot reports logins, one of the user V(vsmtprelay-probe) is tried, and one with a wrong password. Neither is recorded.
   - A virtual server that fails is returned with its fault, and the others are still inspected.
 author:
   - The vsmtp.relay authors (@vsmtp)
@@ -38,10 +39,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 recorder:
-  description: V(up), V(down), or V(none) if there is none.
+  description:
+    - V(up) if a login that was tried at Dovecot reached it, or if PAM reports logins and its units are active.
+    - V(unproven) if its units are active and no such login reached it, V(down) if they are not active, V(none) if there is none.
   returned: always
   type: str
   sample: up
+recorder_faults:
+  description: Why logins are not recorded although the recorder runs, with the remedy. With V(up) they concern other instances of Dovecot.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 expiry:
   description: The nightly expiry.
   returned: always

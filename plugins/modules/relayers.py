@@ -86,6 +86,7 @@ options:
   repair:
     description:
       - Whether to repair a damaged database first. All entries that can be trusted are saved, and the damaged file is kept beside it.
+      - A file of another kind, such as a btree, or one of which nothing can be recovered, is an error and stays as it is.
       - Without it a damaged database is an error.
     type: bool
     default: false

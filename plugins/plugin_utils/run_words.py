@@ -94,7 +94,16 @@ def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapp
         words.append(f"PAM's {_some(changed_pam)}")
     kept = [f"pop_before_smtp_{name}" for name in host.get("kept", [])]
     note = f" ({_some(kept)} as set by an earlier play)" if kept else ""
-    return (", ".join(words) or "nothing to do") + note
+    return "; ".join([(", ".join(words) or "nothing to do") + note, *_of_proof(installed.get("proof"))])
+
+
+def _of_proof(proof: Mapping[str, Sequence[str]] | None) -> list[str]:
+    """Return what people should know of the proof of host_files; its faults are reported as those of the host."""
+    if proof is None:
+        return []
+    if not any(proof.values()):
+        return ["no Dovecot runs, so nothing proves that logins will be recorded"]
+    return [f"attention: {fault}" for fault in proof["others"]]
 
 
 def drift(

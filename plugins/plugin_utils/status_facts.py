@@ -29,6 +29,7 @@ def host_of(found: Mapping[str, Any]) -> dict[str, Any]:
         "host": name,
         "fault": "",
         "recorder": status["recorder"],
+        "recorder_faults": status.get("recorder_faults", []),
         "expiry": status["expiry"],
         "drift": None if role_fault else found.get("role", {}).get("drift"),
         "drift_fault": role_fault,

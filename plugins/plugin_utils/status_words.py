@@ -7,7 +7,8 @@
 The fleet is a mapping: ``made`` in epoch seconds, and ``hosts``. Each host has its name, ``host``, and
 ``fault``, the reason why its state is unknown. If ``fault`` is empty, there are ``recorder``, ``expiry`` and
 ``virtual_servers`` as the module relay_status_info returns them, ``drift``, the changes that the role would
-make there, or None if unknown, and optionally ``drift_fault``, the reason why the role would fail there.
+make there, or None if unknown, and optionally ``recorder_faults``, as that module returns them, and
+``drift_fault``, the reason why the role would fail there.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def _of_host(host: Mapping[str, Any]) -> Iterator[str]:
         return
     if host["recorder"] == "down":
         yield f"{name}: the login recorder is down; look into journalctl --unit=vsmtprelay-recorder"
+    for fault in host.get("recorder_faults", ()):
+        yield f"{name}: {fault}"
     expiry = host["expiry"]
     if expiry["late"]:
         yield f"{name}: last night's expiry did not run; look whether cron does"

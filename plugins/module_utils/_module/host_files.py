@@ -15,6 +15,7 @@ from .._vsmtprelay import programs
 from .._vsmtprelay.errors import MalformedError, RelayError
 from .._vsmtprelay.files import text_file
 from .._vsmtprelay.recorder import key as recorder_key
+from .._vsmtprelay.recorder.proof import prove
 from .results import finish, for_each
 from .undoable_files import UndoableFiles
 from .units import ensure_units, files_below
@@ -165,4 +166,5 @@ def run(module: AnsibleModule) -> None:
             actions = units.results
             outcome.take(units)
     outcome.diff = diff_of_sent([change for change in changes if not change["shown"]]) + files.diff
-    finish(module, bool(changed_files or actions), outcome, changed_files=changed_files, actions=actions)
+    proof = {"proof": prove()._asdict()} if parameters["proof"] and not module.check_mode and not outcome.failures else {}
+    finish(module, bool(changed_files or actions), outcome, changed_files=changed_files, actions=actions, **proof)

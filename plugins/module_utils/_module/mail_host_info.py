@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BASE_DIRECTORY = "/run/dovecot"
 # A setting as doveconf prints it, with Dovecot 2.4 in the block of the policy.
 SETTING = re.compile(r"^\s*(?:auth_policy_)?(base_dir|server_url) = (.*)$", re.MULTILINE)
+USERDB = re.compile(r"^userdb(?: (\S+))? \{\n(?:  (?!driver =).*\n)*(?:  driver = (\S+))?", re.MULTILINE)
 
 
 def output_of(*command: str) -> str:
@@ -49,20 +50,24 @@ def sendmail(module: AnsibleModule) -> dict[str, Any]:
     return {"version": version.group(1) if version else "", "hash_maps": bool(re.search(r"\bNEWDB\b", output))}
 
 
-def dovecot(module: AnsibleModule) -> dict[str, str]:
+def dovecot(module: AnsibleModule) -> dict[str, Any]:
     """Return the version, the policy server, and the directory of the sockets."""
     path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
     if not path:
-        return {"version": "", "auth_policy_server_url": "", "base_directory": BASE_DIRECTORY}
+        return {"version": "", "auth_policy_server_url": "", "base_directory": BASE_DIRECTORY, "has_userdb": False}
     version = next(iter(output_of(path, "--version").split()), "")
     doveconf = module.get_bin_path("doveconf", required=True)
     # By its full name, doveconf 2.4 prints the default of a setting that stands in a block.
     url = "auth_policy_server_url" if plan.dovecot_branch(version) == plan.OLD_DOVECOT else "auth_policy/server_url"
-    settings = dict(SETTING.findall(output_of(doveconf, "base_dir", url)))
+    printed = output_of(doveconf, "base_dir", url, "userdb")
+    settings = dict(SETTING.findall(printed))
+    # Dovecot 2.4 names the driver once if it has the name of the block.
+    drivers = [driver or name for name, driver in USERDB.findall(printed)]
     return {
         "version": version,
         "auth_policy_server_url": settings.get("server_url", "").strip(),
         "base_directory": settings.get("base_dir", BASE_DIRECTORY),
+        "has_userdb": not drivers or any(driver != "prefetch" for driver in drivers),
     }
 
 

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from .._vsmtprelay import programs
 from .._vsmtprelay.database.in_turn import in_turn
 from .._vsmtprelay.errors import RelayError
+from .._vsmtprelay.recorder.proof import prove
+from .._vsmtprelay.role.variables import last_run
 from .._vsmtprelay.servers.virtual_servers import VirtualServers
 from .._vsmtprelay.status import last_expiry
 from .._vsmtprelay.status import state as status
@@ -29,13 +32,25 @@ if TYPE_CHECKING:
     from .._vsmtprelay.servers.virtual_servers import VirtualServer
 
 
-def recorder() -> str:
-    """Return whether the units of the recorder are active. Raises RelayError if systemctl cannot be run."""
+def recorder() -> tuple[str, list[str]]:
+    """Return the state of the recorder, and why logins are not recorded although it runs.
+
+    Raises RelayError if systemctl cannot be run.
+    """
     command = ["systemctl", "show", "--property", "LoadState,ActiveState", "--", *UNITS]
     lines = programs.run(command, programs.SECONDS_TO_REPORT).text.splitlines()
     if "LoadState=loaded" not in lines:
-        return "none"
-    return "up" if lines.count("ActiveState=active") == len(UNITS) else "down"
+        return "none", []
+    if lines.count("ActiveState=active") != len(UNITS):
+        return "down", []
+    if last_run().variables.get("recorder", "dovecot") != "dovecot":
+        return "up", []
+    if os.geteuid() != 0:
+        return "unproven", ["only root can prove that Dovecot reports logins; connect as root, or use --become"]
+    proof = prove()
+    if not any(proof):
+        return "unproven", ["no Dovecot runs, so no login is recorded; start it"]
+    return "unproven" if proof.faults else "up", proof.faults + proof.others
 
 
 def expiry(now: int) -> dict[str, Any]:
@@ -77,9 +92,9 @@ def run(module: AnsibleModule) -> None:
     parameters, now = module.params, int(time.time())
     try:
         servers = VirtualServers.from_table(parameters["table"]).servers
-        night, units = expiry(now), recorder()
+        night, (units, faults) = expiry(now), recorder()
     except RelayError as error:
         module.fail_json(msg=str(error))
     meant = [server for server in servers if not parameters["names"] or server.name in parameters["names"]]
     states = states_of(meant, now, parameters["lock_timeout"])
-    finish(module, False, Outcome(), recorder=units, expiry=night, virtual_servers=states)
+    finish(module, False, Outcome(), recorder=units, recorder_faults=faults, expiry=night, virtual_servers=states)

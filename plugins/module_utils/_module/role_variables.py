@@ -38,6 +38,7 @@ SPECIFICATION = {
     "permissions": {"type": "list", "elements": "dict", "options": PERMISSION},
     "window": {"type": "int"},
     "expire": {"type": "int"},
+    "renew": {"type": "bool"},
     "cron_hour": {"type": "int"},
     "cron_minute": {"type": "int"},
     "recorder": {"type": "str", "choices": ["dovecot", "pam", "none"]},

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.backends import berkeley_pages
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError, UnreadableError
 
 SECONDS = 10
 DONE, REFUSED, TRACEBACK = 0, 2, 3
@@ -137,7 +137,18 @@ def test_a_repair_gives_a_sound_file_with_entries_that_there_were_and_no_others(
         sound, entries = sound_files[seed % 2]
         content = damaged(sound, seed)
         path.write_bytes(content)
-        done = repair.repair(str(path))
+        try:
+            done = repair.repair(str(path))
+        except UnreadableError as error:
+            refused = str(error)
+        else:
+            refused = ""
+        if refused:
+            # In a file of few pages, damage may hit each of them.
+            assert "no entry of it can be recovered" in refused, seed
+            assert not [at for at in range(4096, len(sound), 4096) if content[at : at + 4096] == sound[at : at + 4096]], seed
+            assert path.read_bytes() == content, seed
+            continue
         if done is None:
             assert path.read_bytes() == content
         else:

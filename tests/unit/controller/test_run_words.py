@@ -87,6 +87,16 @@ def test_the_role_says_all_that_it_did_or_that_there_was_nothing_to_do():
     )
 
 
+def test_the_role_says_what_the_proof_of_the_logins_leaves_open():
+    def line(**proof):
+        return run_words.of_role({}, {}, {"proof": {"proven": [], "faults": [], "others": [], **proof}}, {})
+
+    assert line(proven=["/etc/dovecot/dovecot.conf"]) == "nothing to do"
+    assert line(faults=["reported as a fault of the host"]) == "nothing to do"
+    assert line() == "nothing to do; no Dovecot runs, so nothing proves that logins will be recorded"
+    assert line(proven=["a"], others=["b", "c"]) == "nothing to do; attention: b; attention: c"
+
+
 def test_the_removal_says_what_went():
     assert run_words.of_removal({}, {}, {}, {}) == "nothing to remove"
     line = run_words.of_removal({"actions": ["stop u"], "changed_files": ["/x"]}, {"files": ["/c"]}, {}, {"packages": ["p"]})

@@ -3,7 +3,12 @@
 
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_facts import host_of
 
-STATUS = {"recorder": "up", "expiry": {"last": None, "status": None, "late": False}, "virtual_servers": [{"name": "main"}]}
+STATUS = {
+    "recorder": "up",
+    "recorder_faults": ["a second Dovecot reports nothing"],
+    "expiry": {"last": None, "status": None, "late": False},
+    "virtual_servers": [{"name": "main"}],
+}
 
 
 def test_a_host_that_cannot_be_reached_has_the_last_line_of_the_reason():

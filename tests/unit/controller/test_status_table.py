@@ -48,6 +48,11 @@ def test_everything_that_needs_attention_is_a_sentence_with_host_and_remedy():
     assert f"{many}: missing: /srv/missing/etc/sendmail.cf has no ruleset for this server; run vsmtp.relay.site" in sentences
 
 
+def test_each_reason_why_logins_are_not_recorded_is_a_sentence():
+    faults = ["Dovecot (/etc/dovecot/dovecot.conf) does not report logins", "Dovecot (/etc/other.conf) does not"]
+    assert attention(fleet(host("a", recorder="unproven", recorder_faults=faults))) == [f"a: {fault}" for fault in faults]
+
+
 def test_a_character_that_a_terminal_would_obey_is_shown_as_what_it_is():
     lines = table(fleet({"host": "mail\x1b[31m", "fault": "gone\r\n"}))
     assert "\x1b" not in "".join(lines)

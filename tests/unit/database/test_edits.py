@@ -60,6 +60,35 @@ def test_a_value_that_opens_no_relay_gives_way_to_a_login(relayers_db, value):
 
 
 @pytest.mark.parametrize(
+    ("before", "stored", "is_valid"),
+    [
+        (NOW - 29, NOW - 29, True),
+        (NOW - 30, NOW, True),
+        (NOW - 59, NOW, True),
+        (NOW - 60, NOW - 60, False),
+        (NOW, NOW, True),
+        (NOW + 1, NOW + 1, True),
+        (253402214400, 253402214400, True),
+        ("RELAY", "RELAY", False),
+        ("", "", False),
+        (0, 0, False),
+    ],
+)
+def test_renew_stamps_what_has_less_than_half_of_its_time_left_and_has_not_run_out(relayers_db, before, stored, is_valid):
+    entries, changes = after(relayers_db, {A: before, B: NOW - 45}, edits.renew([A], NOW, 60))
+    assert entries == {A: str(stored), B: str(NOW - 45)}
+    assert changes.valid == ({A} if is_valid else set())
+    assert bool(changes) == (before != stored)
+
+
+def test_renew_creates_nothing(relayers_db):
+    entries, changes = after(relayers_db, {B: NOW - 45}, edits.renew([A, B], NOW, 60))
+    assert entries == {B: str(NOW)}
+    assert changes.valid == {B}
+    assert changes.added == {}
+
+
+@pytest.mark.parametrize(
     ("before", "wanted", "refresh_after", "stored"),
     [
         (None, None, None, NOW),
@@ -133,6 +162,7 @@ stored = st.dictionaries(st.sampled_from([A, B, C]), st.integers(NOW - 200, NOW 
 any_edit = st.one_of(
     st.builds(edits.put, stored),
     st.builds(edits.record_logins, stored),
+    st.builds(edits.renew, st.lists(st.sampled_from([A, B, C]), max_size=3), st.just(NOW), st.sampled_from([60, 120])),
     st.builds(edits.delete, st.lists(st.sampled_from([A, B, C]), max_size=3)),
     st.builds(edits.expire, st.integers(0, 3), st.just(NOW)),
     st.builds(edits.ensure, stored, st.just(NOW), st.sampled_from([None, 0, 60]), st.booleans()),

@@ -152,8 +152,8 @@ def a_link_to_itself(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (not_a_database, "not a sound Berkeley DB hash file"),
-        (a_btree, "not a sound Berkeley DB hash file"),
+        (not_a_database, "is text, as makemap reads"),
+        (a_btree, "is a Berkeley DB btree"),
         (lambda path: path.touch(), "is an empty file"),
         (lambda path: path.mkdir(), "is not a regular file"),
         (os.mkfifo, "is not a regular file"),

@@ -10,6 +10,8 @@ import pwd
 import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.root import needs_root
+from ansible_collections.vsmtp.relay.plugins.module_utils._module import host_files
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.proof import Proof
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 MY_GROUP = grp.getgrgid(os.getegid()).gr_name
@@ -77,6 +79,25 @@ def test_host_files_goes_on_after_a_file_that_fails(run, tmp_path, bad):
     assert result["failed"]
     assert result["changed_files"] == [str(tmp_path / "good")]
     assert os.listdir(tmp_path) == ["good"]
+
+
+def test_host_files_tries_a_login_after_all_is_done_and_returns_what_became_of_it(run, tmp_path, monkeypatch):
+    tried = []
+
+    def prove():
+        tried.append(os.listdir(tmp_path))
+        return Proof([], ["Dovecot does not report logins"], [])
+
+    monkeypatch.setattr(host_files, "prove", prove)
+    files = [host_file(tmp_path / "one", content="x")]
+    assert "proof" not in run("host_files", files=files)
+    assert "proof" not in run("host_files", check=True, files=files, proof=True)
+    assert "proof" not in run("host_files", files=[host_file(tmp_path / "bad")], proof=True)
+    assert tried == []
+    result = run("host_files", files=files, proof=True)
+    assert result["proof"] == {"proven": [], "faults": ["Dovecot does not report logins"], "others": []}
+    assert not result["changed"]
+    assert tried == [["one"]]
 
 
 def test_host_files_fails_in_order_where_a_directory_is_a_symbolic_link(run, tmp_path):

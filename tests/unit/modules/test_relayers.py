@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.file_state import file_state
+from ansible_collections.vsmtp.relay.dev.support.other_kinds import MAKERS
 from ansible_collections.vsmtp.relay.dev.support.sample_entries import NOW, A, B, C
 
 FUTURE = 1_924_991_999
@@ -220,4 +221,34 @@ def test_a_damaged_database_is_told_and_neither_repaired_nor_touched(run, relaye
     assert result["failed"]
     assert f"{relayers_db.path} repair" in result["msg"]
     assert (file_state(relayers_db.path), relayers_db.content) == (before, content)
+    assert relayers_db.files_beside == ["relayers.db"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("kind", ["btree", "text", "recno", "zeros"])
+def test_a_file_of_another_kind_is_named_and_not_repaired_and_the_other_databases_are_done(run, native_database, check, kind):
+    one, two = native_database("one.db"), native_database("two.db")
+    two.fill({f"10.0.{n >> 8}.{n & 255}": 5 for n in range(2000)}).damage()
+    content = MAKERS[kind].make(one.path)
+    before = file_state(one.path)
+    result = run(
+        "relayers", check=check, databases=[{"path": path, "relayers": [B]} for path in (one.path, two.path)], repair=True
+    )
+    assert result["failed"]
+    assert MAKERS[kind].kind.refusal(one.path) in result["msg"]
+    assert (file_state(one.path), one.content) == (before, content)
+    (done,) = result["databases"]
+    assert done["path"] == two.path
+    assert done["repaired"]["entries"] > 0
+    assert ("added" in done) is not check
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_database_of_which_nothing_can_be_recovered_is_not_repaired(run, relayers_db, check):
+    content = relayers_db.fill({}).damage().content
+    result = run("relayers", check=check, path=relayers_db.path, relayers=[A], repair=True)
+    assert result["failed"]
+    assert not result["changed"]
+    assert f"{relayers_db.path}: no entry of it can be recovered, nothing was changed" in result["msg"]
+    assert relayers_db.content == content
     assert relayers_db.files_beside == ["relayers.db"]

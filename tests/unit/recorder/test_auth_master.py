@@ -156,7 +156,7 @@ def test_answers_that_come_in_another_order_are_told_apart(dovecot):
         return results
 
     fine, locked = asyncio.run(talk())
-    assert fine is None
+    assert fine == "me"
     assert isinstance(locked, NotRecorded)
 
 
@@ -207,3 +207,12 @@ def test_a_dovecot_that_hangs_up_is_named(dovecot):
 def test_a_dovecot_that_is_not_there_is_named(tmp_path):
     with pytest.raises(NotAsked, match=r"auth-master: No such file or directory; see systemctl status dovecot"):
         asyncio.run(AuthMaster(str(tmp_path)).check(login_of()))
+
+
+def test_where_no_userdb_can_be_asked_only_the_passdb_is(dovecot):
+    async def talk():
+        async with dovecot:
+            await AuthMaster(dovecot.directory, has_userdb=False).check(login_of())
+
+    asyncio.run(talk())
+    assert [line.partition("\t")[0] for line in dovecot.received] == ["PASS"]

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import types
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -289,6 +290,8 @@ def test_what_a_killed_recorder_took_is_recorded_by_the_next_with_a_line_for_eac
 class Answers:
     """Stands in for AuthMaster: what it is asked, and what comes out."""
 
+    base_directory = "/run/dovecot"
+
     def __init__(self):
         self.error = None
         self.asked = []
@@ -300,6 +303,7 @@ class Answers:
         await self.may_answer.wait()
         if self.error is not None:
             raise self.error
+        return login.user
 
     def close(self):
         pass
@@ -310,8 +314,10 @@ def answers(recorder, recorder_module, monkeypatch):
     asked = []
     answers = Answers()
 
-    def master(base):
+    def master(base, has_userdb):
+        del has_userdb
         asked.append(base)
+        answers.base_directory = base
         return answers
 
     monkeypatch.setattr(recorder_module, "AuthMaster", master)
@@ -327,8 +333,10 @@ def test_a_login_is_recorded_once_dovecot_says_that_it_lets_the_account_in(post,
     assert answers.bases == ["/run/dovecot"]
 
 
-def test_the_instance_that_the_url_names_is_asked(post, answers):
-    assert post(report(), path="/login?base=/run/dovecot%2dtwo&command=allow") == LET_IN
+# Dovecot appends its command with a question mark.
+@pytest.mark.parametrize("path", ["/login?base=/run/dovecot%2dtwo&command=allow", "/login?base=/run/dovecot-two?command=allow"])
+def test_the_instance_that_the_url_names_is_asked(post, answers, path):
+    assert post(report(), path=path) == LET_IN
     assert answers.bases == ["/run/dovecot-two"]
 
 
@@ -383,3 +391,47 @@ def test_a_probe_is_known_afterwards_and_records_nothing(recorder, answers, reco
     assert asyncio.run(talk()) == [sound, sound, {**sound, "fault": "no Dovecot"}, 404, 403]
     assert not native_database("a/etc/relayers.db").exists
     assert sum(log.counters.values()) == 0
+
+
+@pytest.mark.parametrize("error", [None, "NotRecorded"])
+def test_a_recorder_that_was_killed_while_dovecot_was_asked_leaves_the_question_to_the_next(
+    recorder, answers, recorder_module, native_database, unhurried, tmp_path, monkeypatch, error
+):
+    monkeypatch.setattr(recorder_module, "ASK_SECONDS", 0.05)
+    path = str(tmp_path / "spool")
+    recorder._writers._spool = recorder._spool = recorder_module.Spool(path)
+
+    async def report_and_be_killed():
+        answers.may_answer = asyncio.Event()
+        async with (
+            TestClient(Served(recorder)) as client,
+            client.post(
+                "/login?base=/run/two&command=allow", data=report(lip="192.0.2.2", lport="110"), headers={"X-API-Key": KEY}
+            ) as response,
+        ):
+            assert response.status == 200
+
+    asyncio.run(report_and_be_killed())
+    assert not native_database("b/etc/relayers.db").exists
+    answers.may_answer.set()
+    answers.asked.clear()
+    if error:
+        answers.error = getattr(recorder_module, error)("no longer")
+    after = recorder_module.Recorder(
+        recorder._servers, LoginReader(), recorder._log, KEY, recorder_module.Spool(path), "/run/dovecot"
+    )
+
+    async def start():
+        answers.may_answer = asyncio.Event()
+        answers.may_answer.set()
+        await after.recover_spool()
+        await after.finish()
+
+    asyncio.run(start())
+    assert answers.asked == [REPORT["user"]]
+    assert answers.bases[-1] == "/run/two"
+    if error:
+        assert not native_database("b/etc/relayers.db").exists
+    else:
+        assert set(native_database("b/etc/relayers.db").entries()) == {"198.51.100.7"}
+    assert Path(path).read_bytes() == b""

@@ -111,6 +111,13 @@ def test_each_kind_of_line_has_the_priority_that_it_deserves(log, told):
     assert {line["SYSLOG_IDENTIFIER"] for line in told.lines} == {"vsmtprelay-recorder"}
 
 
+def test_a_line_about_renewals_is_not_counted(log, told):
+    log.renewal("renewed again")
+    log.renewal("not renewed", is_fault=True)
+    assert [(line["MESSAGE"], line["PRIORITY"]) for line in told.lines] == [("renewed again", "6"), ("not renewed", "3")]
+    assert set(log.counters.values()) == {0}
+
+
 @pytest.mark.parametrize("user", ["x" * 10_000, "a\nPRIORITY=0", "a\0b", "\ud800", "\u2028", "rip=6.6.6.6", "'\"`$(id)"])
 def test_the_line_of_a_login_stays_one_short_line(log, told, user):
     log.recorded(login(user), SERVER)

@@ -161,7 +161,9 @@ def test_a_report_tells_whether_the_passdb_gave_the_fields_of_the_userdb(fields,
     assert read(prefetched=fields).is_prefetched == is_prefetched
 
 
-@pytest.mark.parametrize("members", [{}, {"service": "smtp"}, {"rip": ""}, {"mechanism": ...}])
+@pytest.mark.parametrize(
+    "members", [{}, {"service": "smtp"}, {"rip": ""}, {"mechanism": ...}, {"user": "VSMTPrelay-Probe@realm.example"}]
+)
 def test_a_probe_is_no_login(members):
     with pytest.raises(Probe) as raised:
         read(**{"user": PROBE_USER, "session": "abc", "mechanism": "DOVECOT-TOKEN", **members})

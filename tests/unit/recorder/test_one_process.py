@@ -152,6 +152,42 @@ def test_a_login_that_is_reported_over_the_unix_socket_is_in_the_database_when_i
     assert entries == {"198.51.100.7"}
 
 
+@pytest.fixture
+def auth_master(tmp_path):
+    """Listen as Dovecot's auth process does, which lets everybody in, as a user of another name; return the base directory."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "auth-master"))
+    listening.listen()
+
+    def serve():
+        with listening.accept()[0] as connection, connection.makefile() as lines:
+            for line in lines:
+                lookup, number, *_more = line.split("\t")
+                if lookup in ("PASS", "USER"):
+                    connection.sendall(f"{lookup}\t{number}\tother-me\n".encode())
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield str(tmp_path)
+    listening.close()
+
+
+@pytest.mark.parametrize(("minutes", "known"), [(60, True), (0, False), (-1, False)])
+def test_the_sessions_whose_entries_are_to_be_renewed_are_kept_for_the_next_recorder(
+    serve, unix_socket, auth_master, native_database, tmp_path, minutes, known
+):
+    def report():
+        with connected(unix_socket) as connection:
+            ask(connection)
+
+    sessions = tmp_path / "sessions"
+    serve(report, "--dovecot", auth_master, f"--renew={minutes}", "--sessions", str(sessions))
+    ((key, stamp),) = native_database("etc/relayers.db").entries().items()
+    if known:
+        assert json.loads(sessions.read_text()) == [str(tmp_path / "etc/relayers.db"), key, "other-me", auth_master, int(stamp)]
+    else:
+        assert not sessions.exists()
+
+
 def test_over_tcp_only_who_shows_the_key_reports(serve, port, key, native_database, tmp_path):
     def report():
         answers = []

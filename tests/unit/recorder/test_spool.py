@@ -80,7 +80,7 @@ def test_a_login_is_in_the_spool_until_it_is_in_its_database(path, relayers_db, 
         assert (await tasks[0]).done()
         assert not (await tasks[1]).done()
         # Nothing is written elsewhere while one waits, so the other is still there as well: to record it twice does no harm.
-        assert (damaged.path, "10.0.0.2", 6) in list(Spool(path).entries())
+        assert LoginEntry(damaged.path, "10.0.0.2", 6) in list(Spool(path).entries())
         os.unlink(damaged.path)
         await writers.finish()
         assert list(Spool(path).entries()) == []

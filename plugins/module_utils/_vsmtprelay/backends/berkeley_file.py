@@ -72,7 +72,7 @@ class HashFile:
             self._db.open(f"/proc/self/fd/{descriptor}", dbtype=self._libdb.DB_HASH, flags=flags)
         except self._libdb.DBError as error:
             self._db.close()
-            raise self._damaged(error) from None
+            raise self._unsound(error) from None
         self._duplicates = bool(self._db.get_flags() & self._libdb.DB_DUP)
         if writable and size and not known_sound:
             self._refuse_nul_terminated()
@@ -189,7 +189,7 @@ class HashFile:
         try:
             self._can_be_split = berkeley_pages.check_pages(data, len(data))
         except berkeley_pages.Fault as fault:
-            raise self._damaged(str(fault)) from None
+            raise self._unsound(str(fault)) from None
         if not self._can_be_split:
             # Only other programs write overflow pages and duplicates. libdb follows a damaged chain of them in a circle.
             from .berkeley_verify import libdb_finds_sound
@@ -208,10 +208,20 @@ class HashFile:
     def _refuse_nul_terminated(self) -> None:
         keys = [key for unused, (key, value) in itertools.islice(self._walk(), PROBED_ENTRIES)]
         if keys and all(key.endswith(b"\0") for key in keys):
+            from shlex import quote  # start-up: see __init__
+
+            path = quote(self._path)
             raise UnwritableError(
                 f"{self._path}: its keys end in NUL, as makemap -N writes them, nothing was changed; rebuild it without -N: "
-                f"vsmtprelay --database {self._path} dump > relayers && makemap hash {self._path} < relayers"
+                f"vsmtprelay --database {path} dump > relayers && makemap hash {path} < relayers"
             )
+
+    def _unsound(self, error: Exception | str) -> UnreadableError:
+        """Return the error for a file that cannot be opened: it is damaged, or of another kind."""
+        from .kinds import other_kind_of  # start-up: see __init__
+
+        kind = other_kind_of(self._content())
+        return self._damaged(error) if kind is None else UnreadableError(kind.refusal(self._path))
 
     def _damaged(self, error: Exception | str) -> UnreadableError:
         if isinstance(error, self._libdb.DBRunRecoveryError):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .berkeley_pages import Meta
 
+MASK_16 = 0xFFFF
 CHECKSUM_AT = 28  # in the header of a page with PG_CHKSUM
 
 
@@ -55,6 +56,22 @@ def salvage(data: bytes, plausible: Callable[[bytes, bytes], bool]) -> Iterator[
     else:
         for page in pages:
             yield from _trusted(_entries(page, order, HEADER_BYTES), plausible, meta)
+
+
+def holds_no_entries(data: bytes) -> bool:
+    """Return whether the damaged file ``data`` certainly held no entries: it is complete, and each page is free or empty."""
+    meta = meta_of(data[:META_BYTES])
+    if meta is None or len(data) != (meta.last_page + 1) * meta.page_size:
+        return False
+    pages = (data[start : start + meta.page_size] for start in range(meta.page_size, len(data), meta.page_size))
+    return all(not page.strip(b"\0") or _is_empty_item_page(page, meta) for page in pages)
+
+
+def _is_empty_item_page(page: bytes, meta: Meta) -> bool:
+    count, free_end = struct.unpack_from(meta.order + "HH", page, 20)
+    if page[25] not in ITEM_PAGES or count or free_end != meta.page_size & MASK_16:
+        return False
+    return meta.header_bytes == HEADER_BYTES or _checksum_fits(page, meta.order)
 
 
 def _checksum_fits(page: bytes, order: str) -> bool:

@@ -11,33 +11,18 @@ from __future__ import annotations
 
 import marshal
 import os
-import struct
 
 # What signal wraps; start-up: see __init__
 from _signal import SIG_DFL, SIGALRM, alarm, signal
 
 from ..backends.berkeley_binding import binding
-from ..backends.berkeley_pages import HASH_MAGIC
 from ..errors import UnreadableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-BTREE_MAGIC = 0x053162
-MAGIC_AT = 12  # in the first page, since version 2.0
-MAGIC_AT_VERSION_1 = 0
 READ_SECONDS = 60
-
-
-def is_berkeley_db(beginning: bytes) -> bool:
-    """Return whether a file with this ``beginning`` (16 bytes or more) is a hash or btree that libdb 5.3 may read."""
-    return _has_magic(beginning, MAGIC_AT)
-
-
-def is_version_1(beginning: bytes) -> bool:
-    """Return whether it is a file of Berkeley DB 1.85, which has another layout."""
-    return _has_magic(beginning, MAGIC_AT_VERSION_1)
 
 
 def read_items(descriptor: int, path: str) -> list[tuple[bytes, bytes]]:
@@ -92,9 +77,3 @@ def everything_in(descriptor: int, libdb: Any) -> tuple[list[tuple[bytes, bytes]
             database.close()
     except libdb.DBError as error:
         return None, str(error.args[-1])
-
-
-def _has_magic(beginning: bytes, at: int) -> bool:
-    if len(beginning) < at + 4:
-        return False
-    return any(struct.unpack_from(order + "I", beginning, at)[0] in (HASH_MAGIC, BTREE_MAGIC) for order in "<>")

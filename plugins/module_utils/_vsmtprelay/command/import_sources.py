@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 
 from ..backends.berkeley_verify import libdb_finds_sound
+from ..backends.kinds import BTREE, HASH, TEXT, kind_of
 from ..database import relayers_db
 from ..entries.addresses import key_of
 from ..entries.makemap_text import parse_makemap, printable_text
@@ -63,15 +64,13 @@ def read_source(path: str, now: int, lock_seconds: float) -> Source:
         # A time in the future would extend the permission until then.
         changed = min(now, snapshot.modified)
         content = snapshot.content()
-        if import_berkeley_db.is_berkeley_db(content):
+        kind = kind_of(content)
+        if kind in (HASH, BTREE):
             if not libdb_finds_sound(snapshot.descriptor):
                 raise UnreadableError(f"{path}: damaged, nothing was imported; see what db5.3_verify {path} says")
             return Source(path, import_berkeley_db.read_items(snapshot.descriptor, path), changed)
-    if import_berkeley_db.is_version_1(content):
-        raise UnreadableError(
-            f"{path}: a Berkeley DB 1.85 file, which libdb 5.3 cannot read; "
-            "convert it where it was made: db_dump185 old.db | db_load new.db"
-        )
+    if kind not in (TEXT, None):
+        raise UnreadableError(kind.refusal_of_source(path))
     return Source(path, _items_of_text(path, content), changed)
 
 
@@ -109,8 +108,9 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise UnreadableError(f"{STANDARD_INPUT_NAME}: is closed; name a file")
     content = sys.stdin.buffer.read()
-    if import_berkeley_db.is_berkeley_db(content):
-        raise UnreadableError(f"{STANDARD_INPUT_NAME}: a Berkeley DB has to be named as a file")
+    kind = kind_of(content)
+    if kind not in (TEXT, None):
+        raise UnreadableError(f"{STANDARD_INPUT_NAME}: is {kind.name}, nothing was imported; it has to be named as a file")
     return content
 
 

@@ -30,7 +30,8 @@ ZERO = ord("0")
 class Changes:
     """The changes of an edit: keys with their values, as bytes, in the order in which it made them.
 
-    ``created`` is true if there was no database before; relayers_db sets it.
+    ``created`` is true if there was no database before; relayers_db sets it. ``valid`` are the keys, of those that renew()
+    was given, whose permission has not run out.
     """
 
     def __init__(self) -> None:
@@ -39,9 +40,14 @@ class Changes:
         self.removed: dict[bytes, bytes] = {}
         self.count = 0
         self.created = False
+        self.valid: set[str] = set()
 
     def __bool__(self) -> bool:
         return self.created or self.count > 0
+
+    def keys_added(self) -> list[str]:
+        """Return the keys in ``added`` as text."""
+        return [key.decode("utf-8", "backslashreplace") for key in self.added]
 
     def put(self, entries: Entries, key: bytes, value: bytes) -> None:
         """Store ``value`` under ``key``; record a change unless it had this value."""
@@ -97,6 +103,28 @@ def record_logins(logins: Mapping[str, int]) -> Edit:
             stamped = None if before is None else timestamp_of(before)
             if stamped is None or stamped < timestamp:
                 changes.replace(entries, key.encode(), before, value_of(timestamp))
+        return changes
+
+    return edit
+
+
+def renew(keys: Collection[str], now: int, limit: int) -> Edit:
+    """Return the edit that stamps the entries of ``keys`` with ``now`` (epoch seconds) once half of their time is over.
+
+    ``limit`` is how many seconds a permission lasts. An entry that is missing or has run out stays as it is: it was revoked,
+    or only a new login may permit its client again. So does one in the future, and one that was stamped after ``now``.
+    """
+
+    def edit(entries: Entries) -> Changes:
+        changes = Changes()
+        for text in keys:
+            key = text.encode()
+            before = entries.get(key)
+            timestamp = None if before is None else timestamp_of(before)
+            if timestamp is not None and now - timestamp < limit:
+                changes.valid.add(text)
+                if now - timestamp >= limit / 2:
+                    changes.replace(entries, key, before, value_of(now))
         return changes
 
     return edit

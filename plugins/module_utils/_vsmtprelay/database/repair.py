@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import time
+from shlex import quote
 
 from ..backends import berkeley_pages
-from ..backends.berkeley_salvage import salvage
+from ..backends.berkeley_salvage import holds_no_entries, salvage
 from ..backends.berkeley_verify import libdb_finds_sound
+from ..backends.kinds import other_kind_of
 from ..entries.addresses import key_of
 from ..entries.timestamps import timestamp_of
 from ..errors import MalformedError, UnreadableError
@@ -40,7 +42,7 @@ class Repaired:
 def verify(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> int:
     """Check every page of the database at ``path``; return the number of its entries.
 
-    Raises UnreadableError if it is damaged or missing, LockedError.
+    Raises UnreadableError if it is damaged, of another kind, or missing, LockedError.
     """
     with RightsOfOwner(path):
         path = resolve(path)
@@ -48,6 +50,7 @@ def verify(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> int:
             if not snapshot.exists:
                 raise UnreadableError(f"{path}: no such database")
             if not _is_sound(snapshot):
+                _refuse_other_kind(path, snapshot.content())
                 raise UnreadableError(f"{path}: damaged; vsmtprelay --database {path} repair saves what can be read of it")
             return sum(1 for unused in snapshot.items())
 
@@ -56,8 +59,8 @@ def repair(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, check_only:
     """Replace a damaged database by a sound one with all entries that can be trusted; return None if it is sound.
 
     The damaged file is kept beside it. Entries that are not an address with a timestamp remain only there. With
-    ``check_only`` nothing is written. Raises UnreadableError if there is no database, UnwritableError,
-    InputOutputError, LockedError.
+    ``check_only`` nothing is written. Raises UnreadableError if there is no database, if it is a file of another kind, or
+    if nothing can be recovered of it although it held something; UnwritableError, InputOutputError, LockedError.
     """
     with RightsOfOwner(path):
         path = resolve(path)
@@ -67,7 +70,7 @@ def repair(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, check_only:
                 raise UnreadableError(f"{path}: no such database")
             if _is_sound(snapshot):
                 return None
-            saved = _saved(snapshot.content())
+            saved = _saved(path, snapshot.content())
             copy = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
             if check_only:
                 return Repaired(copy, len(saved))
@@ -87,12 +90,25 @@ def _is_sound(snapshot: Snapshot) -> bool:
     return libdb_finds_sound(snapshot.descriptor)
 
 
-def _saved(data: bytes) -> dict[bytes, bytes]:
+def _refuse_other_kind(path: str, data: bytes) -> None:
+    kind = other_kind_of(data)
+    if kind is not None:
+        raise UnreadableError(kind.refusal(path))
+
+
+def _saved(path: str, data: bytes) -> dict[bytes, bytes]:
+    """Return the entries of ``data`` that can be trusted. Raises UnreadableError if there are none though it held something."""
+    _refuse_other_kind(path, data)
     saved: dict[bytes, bytes] = {}
     for key, value in salvage(data, _is_entry):
         # Of two entries with one key, the older timestamp is the one that cannot extend a permission.
         if key not in saved or (timestamp_of(value) or 0) < (timestamp_of(saved[key]) or 0):
             saved[key] = value
+    if data and not saved and not holds_no_entries(data):
+        raise UnreadableError(
+            f"{path}: no entry of it can be recovered, nothing was changed; restore it from a backup, or move it away, and "
+            f"the next login or vsmtprelay add creates a new one: mv -T {quote(path)} {quote(path + '.before')}"
+        )
     return saved
 
 

@@ -14,5 +14,6 @@ Terms:
 - login entry: the record of a login: database, key and timestamp;
 - spool: the file of login entries that are not in a database yet; a killed recorder finds them at its next start;
 - descriptor store: systemd's store of open connections, which outlive the process that serves them;
-- group commit: all login entries that wait for one database go into it with one change.
+- group commit: all login entries that wait for one database go into it with one change;
+- session: what a login begins. While it is open, its entry is renewed.
 """

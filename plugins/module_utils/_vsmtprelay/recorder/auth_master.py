@@ -50,34 +50,44 @@ class NotAsked(Exception):
 class AuthMaster:
     """Asks the auth process of one Dovecot instance. For use in the event loop only."""
 
-    def __init__(self, base_directory: str) -> None:
-        """``base_directory`` is Dovecot's setting ``base_dir``."""
+    def __init__(self, base_directory: str, has_userdb: bool = True) -> None:
+        """``base_directory`` is Dovecot's setting ``base_dir``.
+
+        ``has_userdb`` is false if no userdb can look up an account: there is only ``prefetch``, which passes on what the passdb
+        gave. Asked for more, Dovecot 2.4.1 does not answer, and its auth process dies of it (signal 11).
+        """
+        self.base_directory = base_directory
+        self._has_userdb = has_userdb
         self._path = os.path.join(base_directory, SOCKET_NAME)
         self._connection: _Connection | None = None
         self._connecting: asyncio.Task[_Connection] | None = None
 
-    async def check(self, login: Login) -> None:
-        """Return if Dovecot lets the account of ``login`` in on this host.
+    async def check(self, login: Login) -> str:
+        """Return if Dovecot lets the account of ``login`` in on this host: the name that the user has from then on.
 
         Raises NotRecorded if it does not, NotAsked if it does not answer within ASK_SECONDS.
         """
         try:
             try:
-                passdb, userdb = await self._ask(login)
+                passdb, *userdbs = await self._ask(login)
             except ConnectionError:
                 # The auth process of the open connection has ended; there is a new one.
                 self.close()
-                passdb, userdb = await self._ask(login)
+                passdb, *userdbs = await self._ask(login)
         except asyncio.TimeoutError:
             self.close()
             raise NotAsked(f"{self._path}: no answer within {ASK_SECONDS:g} seconds; see Dovecot's log") from None
         except OSError as error:
             raise NotAsked(f"{self._path}: {error.strerror or error}; see systemctl status dovecot") from None
         _check_passdb(passdb)
-        if not login.is_prefetched and userdb[0] != "USER":
-            raise NotRecorded(
-                "the account is in no userdb" if userdb[0] == "NOTFOUND" else f"the userdb fails {_reason(userdb)}"
-            )
+        for userdb in userdbs:
+            if userdb[0] != "USER":
+                raise NotRecorded(
+                    "the account is in no userdb" if userdb[0] == "NOTFOUND" else f"the userdb fails {_reason(userdb)}"
+                )
+            if len(userdb) > 2:
+                return userdb[2]  # a userdb can change it
+        return login.user
 
     def close(self) -> None:
         """Close the connection; the next question opens another one."""
@@ -86,9 +96,11 @@ class AuthMaster:
             self._connection = None
 
     async def _ask(self, login: Login) -> Sequence[list[str]]:
-        """Return the answers to PASS and USER. Raises TimeoutError, OSError."""
+        """Return the answers to PASS and, unless the passdb gave what a userdb has, to USER. Raises TimeoutError, OSError."""
         connection = await self._connected()
-        asked = (connection.ask("PASS", login), connection.ask("USER", login))
+        asked = [connection.ask("PASS", login)]
+        if self._has_userdb and not login.is_prefetched:
+            asked.append(connection.ask("USER", login))
         return await asyncio.wait_for(asyncio.gather(*asked), ASK_SECONDS)
 
     async def _connected(self) -> _Connection:

@@ -79,17 +79,19 @@ class GroupCommit:
         prepared: set[PreparedFile] | None = None,
         published: Published | None = None,
         large: LargeWrites | None = None,
+        created: Callable[[list[str]], None] = lambda _keys: None,
     ) -> None:
         """Write to the database at ``path``, in one of ``threads`` if it may take long, by ``large`` if it is a large one.
 
         ``prepared`` and ``published`` are as for PreparedFile. ``failed`` is called with a message after every
-        failed write, ``written`` after every successful one.
+        failed write, ``written`` after every successful one; ``created`` is called before that with the keys that were missing.
         """
         self._threads = threads
         self._large = LargeWrites() if large is None else large
         self._path = path
         self._failed = failed
         self._written = written
+        self._created = created
         self._current: _Batch | None = None
         self._next: _Batch | None = None
         self._published = Published() if published is None else published
@@ -169,9 +171,12 @@ class GroupCommit:
         if self._is_slow:
             return False
         begin = time.monotonic()
-        written = self._prepared_file.commit(edits.record_logins(logins)) is not None
+        changes = self._prepared_file.commit(edits.record_logins(logins))
         self._is_slow = time.monotonic() - begin > SLOW_SECONDS
-        return written
+        if changes is None:
+            return False
+        self._created(changes.keys_added())
+        return True
 
     async def _write_elsewhere(self, logins: dict[str, int]) -> None:
         """Write ``logins`` in a thread, or by a child if the database is large. Raises RelayError."""
@@ -185,9 +190,10 @@ class GroupCommit:
             largest=LARGEST_OWN_BYTES,
         )
         try:
-            await loop.run_in_executor(self._threads, write)
+            created = (await loop.run_in_executor(self._threads, write)).keys_added()
         except TooLargeError:
-            await loop.run_in_executor(self._large.thread, self._large.writer(self._path, logins))
+            created = await loop.run_in_executor(self._large.thread, self._large.writer(self._path, logins))
+        self._created(created)
 
     def _after_write(self) -> None:
         """Report a successful write, and schedule the work for the next login unless one waits already."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import re
 import time
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from ..errors import MalformedError, RelayError
 from . import key as recorder_key
@@ -23,6 +24,7 @@ from .auth_master import AuthMaster, NotAsked
 from .libraries import web
 from .login import PATH, Login, LoginReader, NotRecorded, Probe
 from .login_entry import LoginEntry
+from .sessions import Session, Sessions
 from .spool import Spool
 from .writers import Writers
 
@@ -42,6 +44,8 @@ FINISH_SECONDS = 10.0
 ASK_SECONDS = 0.2
 # In the query: the base directory of the Dovecot instance that asks, if it is not the one that the recorder was started for.
 BASE = "base="
+# Dovecot appends "?command=..." to a URL even if that has a query already, unless it ends in "&" (auth-policy.c).
+SEPARATORS = re.compile("[&?]")
 PROBES = "/probe/"
 MOST_PROBES = 256
 # In the query: whether the login is permitted. Dovecot can ask other questions as well.
@@ -60,18 +64,25 @@ class Recorder:
         key: str = "",
         spool: Spool | None = None,
         dovecot: str = "",
+        has_userdb: bool = True,
+        sessions: Sessions | None = None,
     ) -> None:
         """``key`` is the secret that a report must carry on a socket that any local user can reach.
 
         ``dovecot`` is the base directory of the Dovecot that decides whether an account is let in; empty if no Dovecot reports.
+        ``has_userdb`` is as for AuthMaster.
+        ``sessions`` are those whose entries are renewed.
         """
         self._servers = servers
         self._reader = reader
         self._log = log
         self._key = key.encode()
         self._spool = spool or Spool()
-        self._writers = Writers(functools.partial(log.count, "failed"), self._spool)
+        self._sessions = Sessions() if sessions is None else sessions
+        self._writers = Writers(functools.partial(log.count, "failed"), self._spool, self._sessions.created)
+        self.renew = self._writers.renew
         self._dovecot = dovecot
+        self._has_userdb = has_userdb
         self._masters: dict[str, AuthMaster] = {}
         self._late: set[asyncio.Task[None]] = set()
         # What is known of the last probes, by session: the SASL mechanism, and the reason why Dovecot cannot be asked.
@@ -90,11 +101,28 @@ class Recorder:
 
     async def recover_spool(self) -> None:
         """Record the logins that an earlier recorder accepted before it was killed."""
-        names = {server.relayers_db: server.name for server in self._servers.servers}
-        entries = [entry for entry in self._spool.entries() if entry.relayers_db in names]
-        all_written = await asyncio.gather(*map(self._writers.write, entries))
-        for entry, written in zip(entries, all_written):
-            written.add_done_callback(functools.partial(self._log.recorded_from_spool, entry.key, names[entry.relayers_db]))
+        servers = {server.relayers_db: server for server in self._servers.servers}
+        entries = [entry for entry in self._spool.entries() if entry.relayers_db in servers]
+        for entry in entries:
+            if entry.account:
+                self._ask_again(entry, servers[entry.relayers_db])
+        settled = [entry for entry in entries if not entry.account]
+        all_written = await asyncio.gather(*map(self._writers.write, settled))
+        for entry, written in zip(settled, all_written):
+            name = servers[entry.relayers_db].name
+            written.add_done_callback(functools.partial(self._log.recorded_from_spool, entry.key, name))
+
+    def _ask_again(self, entry: LoginEntry, server: VirtualServer) -> None:
+        """Ask about the account of ``entry``, which an earlier recorder has accepted, and record it."""
+        base, *account = entry.account
+        master = self._master_of(f"{BASE}{quote(base)}")
+        try:
+            login = Login.of_account(account)
+        except (MalformedError, ValueError):
+            return  # the line is of another version
+        if master is not None:
+            self._writers.accept(entry)
+            self._finish_later(asyncio.ensure_future(self._ask_and_record(master, login, server, entry)))
 
     def is_busy(self, connection: object) -> bool:
         """Return whether a report from ``connection`` is being processed."""
@@ -131,7 +159,7 @@ class Recorder:
             raise web.HTTPForbidden()
         self._busy.add(request.protocol)
         try:
-            if ASKED in request.query_string.split("&"):
+            if ASKED in SEPARATORS.split(request.query_string):
                 await self._take(request, now)
         finally:
             self._busy.discard(request.protocol)
@@ -188,34 +216,39 @@ class Recorder:
         else:
             master = self._master_of(request.query_string)
             if master is None:
-                await self._record(login, server, now)
+                await self._record(login, server, LoginEntry(server.relayers_db, login.key, now))
             else:
                 await self._record_if_let_in(master, login, server, now)
 
     def _master_of(self, query: str) -> AuthMaster | None:
         """Return what asks the Dovecot instance that sent a request with this query, or None if no Dovecot is to be asked."""
         base = self._dovecot
-        for word in query.split("&") if base and BASE in query else ():
+        for word in SEPARATORS.split(query) if base and BASE in query else ():
             if word.startswith(BASE):
                 base = unquote(word[len(BASE) :])
         if not base:
             return None
         if base not in self._masters:
-            self._masters[base] = AuthMaster(base)
+            self._masters[base] = AuthMaster(base, self._has_userdb or base != self._dovecot)
         return self._masters[base]
 
     async def _record_if_let_in(self, master: AuthMaster, login: Login, server: VirtualServer, now: int) -> None:
         """Record ``login`` when Dovecot says that it lets the account in; wait for that at most ASK_SECONDS."""
-        task = asyncio.ensure_future(self._ask_and_record(master, login, server, now))
+        entry = LoginEntry(server.relayers_db, login.key, now, (master.base_directory, *login.account()))
+        self._writers.accept(entry)
+        task = asyncio.ensure_future(self._ask_and_record(master, login, server, entry))
         done, _pending = await asyncio.wait((task,), timeout=ASK_SECONDS)
         if not done:
-            # The event loop itself only keeps weak references to tasks.
-            self._late.add(task)
-            task.add_done_callback(self._late.discard)
+            self._finish_later(task)
 
-    async def _ask_and_record(self, master: AuthMaster, login: Login, server: VirtualServer, now: int) -> None:
+    def _finish_later(self, task: asyncio.Task[None]) -> None:
+        # The event loop itself only keeps weak references to tasks.
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _ask_and_record(self, master: AuthMaster, login: Login, server: VirtualServer, entry: LoginEntry) -> None:
         try:
-            await master.check(login)
+            user = await master.check(login)
         except NotRecorded as reason:
             self._log.count("ignored", f"login not recorded: {reason} user={login.user!r} {login.key}")
         except NotAsked as reason:
@@ -225,14 +258,21 @@ class Recorder:
         except RelayError as error:
             self._log.count("failed", str(error))
         else:
-            await self._record(login, server, now)
+            session = Session(server.relayers_db, login.key, user, master.base_directory)
+            await self._record(login, server, entry, session)
+            return
+        self._writers.drop(entry)
 
     def _has_key(self, request: web.BaseRequest) -> bool:
         given = request.headers.get(recorder_key.HEADER, "")
         return recorder_key.is_right(given.encode("utf-8", "replace"), self._key)
 
-    async def _record(self, login: Login, server: VirtualServer, now: int) -> None:
-        written = await self._writers.write(LoginEntry(server.relayers_db, login.key, now))
+    async def _record(self, login: Login, server: VirtualServer, entry: LoginEntry, session: Session | None = None) -> None:
+        """Record ``login``; ``session`` is what it begins, if Dovecot can be asked whether it is open."""
+        written = await self._writers.write(entry)
+        if session is not None:
+            now = entry.timestamp
+            written.add_done_callback(lambda done: None if done.cancelled() else self._sessions.note(session, now))
         if written.done():
             # The answer comes first, since the client waits for it; the line in the journal can wait.
             asyncio.get_running_loop().call_soon(self._log.recorded, login, server)

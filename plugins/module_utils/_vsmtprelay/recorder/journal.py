@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 IDENTIFIER = "vsmtprelay-recorder"
 # syslog(3): information, warning, notice, error. A process that tries out secrets should be noticed.
 PRIORITIES = {"recorded": "6", "delayed": "4", "ignored": "6", "refused": "5", "failed": "3"}
+INFORMATION = "6"
 # Limits the notifications, so that systemd and its listeners do not handle one for every login.
 STATUS_SECONDS = 1.0
 # Any local user can cause any number of refused reports; the journal gets one line for those of each second.
@@ -67,6 +68,10 @@ class RecorderLog:
             self._delayed += 1
             written.add_done_callback(lambda done: self._tell_of_delayed(login, server, done))
 
+    def renewal(self, message: str, is_fault: bool = False) -> None:
+        """Log ``message`` about renewals; they are not counted."""
+        self._send("failed" if is_fault else "renewed", message)
+
     def _tell_of_delayed(self, login: Login, server: VirtualServer, written: asyncio.Future[None]) -> None:
         self._delayed -= 1
         if not written.cancelled():
@@ -86,7 +91,7 @@ class RecorderLog:
 
     def _send(self, what: str, message: str, **fields: str) -> None:
         # Without a CODE_ field, the library looks up the calling source line, which takes longer than sending.
-        fields.update(SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES[what], CODE_FUNC=what)
+        fields.update(SYSLOG_IDENTIFIER=IDENTIFIER, PRIORITY=PRIORITIES.get(what, INFORMATION), CODE_FUNC=what)
         journal.send(printable(message)[:LONGEST_MESSAGE], **fields)
 
     def _have_status_told(self) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing logins to a large database, in a process of low priority: no other virtual server's login waits for it.
+"""Changing a large database, in a process of low priority: no other virtual server's login waits for it.
 
 The owner of a database decides how large it is. To copy and to check hundreds of MiB takes Python's lock and memory from
 the recorder for tenths of a second, and libdb may crash on a file that somebody made for that. So only one large database
@@ -12,6 +12,7 @@ where memory runs out.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from ..errors import InputOutputError, RelayError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 # A database of up to this many bytes, some 60,000 entries, is written by the recorder itself.
 LARGEST_OWN_BYTES = 4 << 20
@@ -43,29 +44,43 @@ class LargeWrites:
         self._command = command or (sys.executable, "-I", os.path.abspath(sys.argv[0]), "--write")
         self.thread = ThreadPoolExecutor(1)
 
-    def writer(self, path: str, logins: Mapping[str, int]) -> Callable[[], None]:
+    def writer(self, path: str, logins: Mapping[str, int]) -> Callable[[], list[str]]:
         """Return a function that adds ``logins`` (epoch seconds by key) to the database at ``path``, to be run in ``thread``.
 
-        It raises RelayError, after which the database is unchanged or holds all of them.
+        It returns the keys that were missing. It raises RelayError, after which the database is unchanged or holds all of them.
         """
-        command, data = [*self._command, path], json.dumps(logins).encode()
+        return functools.partial(self._change, path, "record_logins", logins)
 
-        def write() -> None:
-            ended = programs.run(command, WRITE_SECONDS, data)
-            if ended.status != 0:
-                raise InputOutputError(f"{path}: {ended.complaint}")
+    def renewer(self, path: str, keys: Collection[str], now: int, limit: int) -> Callable[[], list[str]]:
+        """Return a function that makes the edit ``edits.renew`` in the database at ``path``, to be run in ``thread``.
 
-        return write
+        It returns the keys whose permission has not run out. It raises RelayError.
+        """
+        return functools.partial(self._change, path, "renew", list(keys), now, limit)
+
+    def _change(self, path: str, edit: str, *arguments: object) -> list[str]:
+        ended = programs.run([*self._command, path], WRITE_SECONDS, json.dumps((edit, *arguments)).encode())
+        if ended.status != 0:
+            raise InputOutputError(f"{path}: {ended.complaint}")
+        return list(json.loads(ended.output))
 
 
 def main(path: str) -> int:
-    """Add the logins that standard input holds to the database at ``path``; return the exit status."""
+    """Make the edit that standard input names in the database at ``path``; return the exit status.
+
+    Standard input is a JSON list: the name of the edit, and its arguments. Standard output is what LargeWrites returns.
+    """
     os.nice(NICENESS)
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write(OOM_SCORE_FIRST)
     try:
-        relayers_db.change(path, edits.record_logins(json.load(sys.stdin)), LOCK_SECONDS)
+        name, *arguments = json.load(sys.stdin)
+        if name == "renew":
+            keys = list(relayers_db.change(path, edits.renew(*arguments), LOCK_SECONDS, create=False).valid)
+        else:
+            keys = relayers_db.change(path, edits.record_logins(*arguments), LOCK_SECONDS).keys_added()
     except RelayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_status
+    json.dump(keys, sys.stdout)
     return 0

@@ -24,7 +24,7 @@ from ..errors import MalformedError, RelayError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # Where the recorder accepts reports: the path of the request, and the socket for clients that can use one.
 PATH = "/login"
@@ -79,6 +79,19 @@ class Login:
         self.domain = domain
         self.is_prefetched = False
 
+    @classmethod
+    def of_account(cls, account: Sequence[str]) -> Login:
+        """Return the login with what account() returned. Raises MalformedError, ValueError."""
+        address, service, user, local_address, local_port, prefetched = account
+        login = cls(address, service, user, "", local_address, local_port)
+        login.is_prefetched = bool(prefetched)
+        return login
+
+    def account(self) -> tuple[str, ...]:
+        """Return what Dovecot is asked about, as text."""
+        prefetched = "prefetched" if self.is_prefetched else ""
+        return (self.address, self.service, self.user, self.local_address, self.local_port, prefetched)
+
 
 class LoginReader:
     """Parses reports, and rejects logins that are not to be recorded."""
@@ -94,7 +107,8 @@ class LoginReader:
         """
         report = _object(body)
         user, mechanism = _text(report, "user"), _text(report, "mechanism")
-        if user == PROBE_USER:
+        # Dovecot can complete and change names (auth_default_realm, auth_username_format).
+        if user.partition("@")[0].lower() == PROBE_USER:
             raise Probe(_text(report, "session"), mechanism)
         service = _text(report, "service")
         if service not in SERVICES:

@@ -12,9 +12,11 @@ from typing import NamedTuple
 class LoginEntry(NamedTuple):
     """An entry for the database at the path ``relayers_db``.
 
-    ``key`` is the key of the client's address, ``timestamp`` is epoch seconds.
+    ``key`` is the key of the client's address, ``timestamp`` is epoch seconds. ``account`` is what Dovecot is still to be asked
+    about, as Login.account() returns it, or empty.
     """
 
     relayers_db: str
     key: str
     timestamp: int
+    account: tuple[str, ...] = ()

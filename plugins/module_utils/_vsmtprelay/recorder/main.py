@@ -25,6 +25,8 @@ from .http_service import Recorder
 from .journal import RecorderLog
 from .libraries import daemon, web
 from .login import LoginReader
+from .renewal import Renewal
+from .sessions import Sessions
 from .spool import Spool
 from .tcp_gate import BACKLOG, Connections
 
@@ -61,6 +63,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--dovecot", default="", metavar="DIRECTORY", help="ask the Dovecot with this base_dir whether it lets the account in"
     )
+    parser.add_argument(
+        "--renew",
+        type=int,
+        default=0,
+        metavar="MINUTES",
+        help="renew an entry before it is that old, while its session is open",
+    )
+    parser.add_argument("--sessions", default="", metavar="PATH", help="keep the open sessions there for the next start")
+    parser.add_argument(
+        "--no-userdb",
+        action="store_true",
+        help="do not ask it about the userdb, since that only passes on what the passdb gives",
+    )
     parser.add_argument("--table", default=TABLE, metavar="PATH", help="the virtual servers (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
@@ -78,7 +93,18 @@ def main(arguments: Sequence[str]) -> int:
         key = recorder_key.load(options.key_file) if options.key_file else ""
         log = RecorderLog()
         servers = VirtualServers.from_table(options.table)
-        recorder = Recorder(servers, LoginReader(options.ignore), log, key, Spool(options.spool), options.dovecot)
+        limit = max(options.renew, 0) * 60 if options.dovecot else 0
+        sessions = Sessions(options.sessions, limit)
+        recorder = Recorder(
+            servers,
+            LoginReader(options.ignore),
+            log,
+            key,
+            Spool(options.spool),
+            options.dovecot,
+            not options.no_userdb,
+            sessions,
+        )
     except RelayError as error:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
     except OSError as error:
@@ -88,7 +114,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
     if not options.key_file and not all(map(_is_trusted, sockets)):
         parser.exit(64, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
-    asyncio.run(_serve(recorder, sockets, left, key, log))
+    sessions.read({server.relayers_db for server in servers.servers}, int(time.time()))
+    asyncio.run(_serve(recorder, sockets, left, key, log, Renewal(sessions, limit, recorder.renew, log)))
     return 0
 
 
@@ -117,7 +144,12 @@ def _print_status() -> int:
 
 
 async def _serve(
-    recorder: Recorder, sockets: Sequence[socket.socket], left: Sequence[tuple[str, socket.socket]], key: str, log: RecorderLog
+    recorder: Recorder,
+    sockets: Sequence[socket.socket],
+    left: Sequence[tuple[str, socket.socket]],
+    key: str,
+    log: RecorderLog,
+    renewal: Renewal,
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     loop = asyncio.get_running_loop()
@@ -136,6 +168,7 @@ async def _serve(
         else:
             ports.append(Connections(each, servers[False], key.encode(), functools.partial(log.count, "refused")))
     listeners += ports
+    renewal.start()
     daemon.notify("READY=1")
     while not stopped.is_set():
         daemon.notify("WATCHDOG=1")
@@ -155,6 +188,7 @@ async def _serve(
     for server in servers.values():
         await server.shutdown(DISMISS_SECONDS)
     await recorder.finish()
+    await renewal.finish()
 
 
 def _is_trusted(each: socket.socket) -> bool:

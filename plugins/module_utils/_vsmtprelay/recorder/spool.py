@@ -4,7 +4,8 @@
 
 """The spool: login entries that are accepted and not yet written. A killed recorder finds them at its next start.
 
-Each is a line of JSON: the path of the database, the key of the client's address, and epoch seconds. The
+Each is a line of JSON: the path of the database, the key of the client's address, epoch seconds, and the account that
+Dovecot is still to be asked about. The
 lines are written without fsync: they survive the process, not a power failure.
 """
 
@@ -40,11 +41,12 @@ class Spool:
         if self._size:
             for line in os.pread(self._descriptor, self._size, 0).splitlines():
                 try:
-                    path, key, timestamp = json.loads(line)
+                    path, key, timestamp, *more = json.loads(line)
+                    account = tuple(map(str, more[0])) if more else ()
                 except (ValueError, TypeError):
                     continue
                 if isinstance(path, str) and isinstance(key, str) and isinstance(timestamp, int):
-                    yield LoginEntry(path, key, timestamp)
+                    yield LoginEntry(path, key, timestamp, account)
 
     def append(self, entry: LoginEntry) -> None:
         """Add one entry. On a full disk the entry is in memory only: users still read mail."""

@@ -106,8 +106,10 @@ def _of_dovecot(dovecot: Mapping[str, Any], own_policy_servers: Sequence[str]) -
         yield f"there is no Dovecot: install it first, or set {PREFIX}recorder to none"
     elif not SUPPORTED_DOVECOT.match(dovecot["version"]):
         yield f"Dovecot {dovecot['version']} is not supported, only 2.3 and 2.4 are"
-    if dovecot["auth_policy_server_url"] not in ("", *own_policy_servers):
-        yield f"Dovecot already asks another policy server ({dovecot['auth_policy_server_url']}); it can ask only one"
+    url = dovecot["auth_policy_server_url"]
+    # The query of an own URL says which Dovecot asks.
+    if url and url.partition("?")[0] not in own_policy_servers:
+        yield f"Dovecot already asks another policy server ({url}); it can ask only one"
 
 
 def _of_pam(services: Sequence[str], pam: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
     "permissions": [],
     "window": 1440,
     "expire": 1440,
+    "renew": True,
     "cron_hour": 3,
     "cron_minute": 15,
     "recorder": "dovecot",
