@@ -5,7 +5,7 @@
 """The recorder: the service that receives logins from Dovecot or PAM and records them in the databases.
 
 Face: main (the service), pam (the program that PAM runs), key (the secret that Dovecot 2.3 sends). Imports
-errors, programs, entries, files, servers and database; from outside, aiohttp and systemd.
+errors, programs, entries, files, servers, database and role; from outside, aiohttp and systemd.
 
 Terms:
 
