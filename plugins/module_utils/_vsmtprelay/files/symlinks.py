@@ -26,7 +26,8 @@ def resolve(path: str) -> str:
     """
     try:
         real = os.path.realpath(path)
-        if os.geteuid() == 0:
+        # Without a link there is nothing to check; a run does this for a thousand paths, several times.
+        if os.geteuid() == 0 and real != os.path.abspath(path):
             _check_links(path, real)
     except OSError as error:
         # The owner of a directory may rename all in it at any instant.
