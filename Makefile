@@ -21,7 +21,7 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
 .PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit
-.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder breaking hostile-owner clean
+.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder logins breaking hostile-owner clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -102,6 +102,10 @@ fleet: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 
 recorder: $(VENV)/ready collection
 	pytest -s tests/system/recorder
+
+# WRITE_TABLE=1 writes the table of docs/logins.md.
+logins: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
+	pytest tests/system/logins
 
 breaking: $(VENV)/ready collection
 	pytest -s tests/system/breaking

@@ -214,7 +214,10 @@ def ansible_configuration(bed: Bed, block: Block) -> None:
 
 # Each of them takes the commands from the page, and knows its sections by their headings.
 PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/system/mail/test_migrating.py"}
-SECTIONS_WITH_A_TEST = {("docs/operations.md", "Without a controller"): "tests/system/mail/test_from_the_host_itself.py"}
+SECTIONS_WITH_A_TEST = {
+    ("docs/logins.md", "Several Dovecot instances"): "tests/system/logins/test_2_situations.py",
+    ("docs/operations.md", "Without a controller"): "tests/system/mail/test_from_the_host_itself.py",
+}
 LANGUAGES: dict[str, Rule] = {"console": console, "cfg": ansible_configuration, "ini": systemd_unit, "m4": sendmail_mc}
 # By page, and what they begin with.
 TEXTS: dict[tuple[str, str], Rule] = {

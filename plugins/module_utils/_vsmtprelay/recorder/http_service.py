@@ -161,6 +161,8 @@ class Recorder:
         try:
             if ASKED in SEPARATORS.split(request.query_string):
                 await self._take(request, now)
+            else:
+                self._log.count("ignored", f"a request that reports no login: {request.query_string!r}")
         finally:
             self._busy.discard(request.protocol)
         answer = web.Response(body=LET_THEM_IN, content_type="application/json")
