@@ -130,6 +130,9 @@ dovecot:
     has_userdb:
       description: Whether one of its userdbs can be asked about an account, which C(prefetch) cannot.
       type: bool
+    needs_no_password:
+      description: Whether a static passdb accepts any password for any name, and keeps the login on this host.
+      type: bool
 package_manager:
   description: V(dpkg) or V(rpm).
   returned: always

@@ -14,6 +14,7 @@ from .._vsmtprelay import programs
 from .._vsmtprelay.errors import RelayError
 from .._vsmtprelay.files import text_file
 from .._vsmtprelay.role import plan, preflight
+from .._vsmtprelay.role.passdbs import need_no_password
 from .._vsmtprelay.role.variables import PREFIX, last_run, this_run
 from .._vsmtprelay.servers.virtual_servers import read_list
 from .role_variables import typed
@@ -54,12 +55,18 @@ def dovecot(module: AnsibleModule) -> dict[str, Any]:
     """Return the version, the policy server, and the directory of the sockets."""
     path = module.get_bin_path("dovecot", opt_dirs=["/usr/sbin"])
     if not path:
-        return {"version": "", "auth_policy_server_url": "", "base_directory": BASE_DIRECTORY, "has_userdb": False}
+        return {
+            "version": "",
+            "auth_policy_server_url": "",
+            "base_directory": BASE_DIRECTORY,
+            "has_userdb": False,
+            "needs_no_password": False,
+        }
     version = next(iter(output_of(path, "--version").split()), "")
     doveconf = module.get_bin_path("doveconf", required=True)
     # By its full name, doveconf 2.4 prints the default of a setting that stands in a block.
     url = "auth_policy_server_url" if plan.dovecot_branch(version) == plan.OLD_DOVECOT else "auth_policy/server_url"
-    printed = output_of(doveconf, "base_dir", url, "userdb")
+    printed = output_of(doveconf, "base_dir", url, "userdb", "passdb")
     settings = dict(SETTING.findall(printed))
     # Dovecot 2.4 names the driver once if it has the name of the block.
     drivers = [driver or name for name, driver in USERDB.findall(printed)]
@@ -68,6 +75,7 @@ def dovecot(module: AnsibleModule) -> dict[str, Any]:
         "auth_policy_server_url": settings.get("server_url", "").strip(),
         "base_directory": settings.get("base_dir", BASE_DIRECTORY),
         "has_userdb": not drivers or any(driver != "prefetch" for driver in drivers),
+        "needs_no_password": need_no_password(printed),
     }
 
 

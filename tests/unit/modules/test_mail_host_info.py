@@ -87,4 +87,5 @@ def test_the_settings_of_dovecot_are_read_as_its_version_prints_them(monkeypatch
         "auth_policy_server_url": "http://policy.example/",
         "base_directory": "/run/dovecot2",
         "has_userdb": has_userdb,
+        "needs_no_password": False,
     }

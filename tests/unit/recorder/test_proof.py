@@ -48,7 +48,7 @@ class Dovecot:
     def __init__(self, directory, recorder):
         self.base = directory / "run"
         self.recorder = recorder
-        self.realm = ""
+        self.realm = self.fields = ""
         self.reports_before, self.reports_after, self.accepts_any_password = False, True, False
         self.refuses_tokens, self.answers_passwords = False, True
         self.silent_logins = 0
@@ -94,7 +94,7 @@ class Dovecot:
                 accepted, user = self._login(words[2], fields, response)
                 if words[2] == "PLAIN" and not self.answers_passwords:
                     continue
-                stream.write(f"{'OK' if accepted else 'FAIL'}\t{words[1]}\tuser={user}\n")
+                stream.write(f"{'OK' if accepted else 'FAIL'}\t{words[1]}\tuser={user}{self.fields}\n")
                 stream.flush()
 
     def _login(self, mechanism, fields, response):
@@ -164,13 +164,13 @@ def dovecot(tmp_path, recorder):
 def instance(tmp_path):
     """Return what makes an instance with settings, whose programs print what Dovecot's would; 2.3 or 2.4."""
 
-    def make(version="2.4.1-4 (7d8c0e5759)", status=0, **settings):
+    def make(version="2.4.1-4 (7d8c0e5759)", status=0, passdbs="", **settings):
         values = {**FINE, **settings}
         old = version.startswith("2.3.")
         lines = [f"{'auth_policy_' if old else '  '}{name} = {value}" for name, value in values.items()]
-        text = "\n".join(lines if old else ["auth_policy {", *lines, "}"])
+        text = "\n".join([*(lines if old else ["auth_policy {", *lines, "}"]), passdbs])
         prefix = "auth_policy_" if old else "auth_policy/"
-        expected = " ".join(["-c", "/etc/dovecot/dovecot.conf", *(prefix + name for name in values)])
+        expected = " ".join(["-c", "/etc/dovecot/dovecot.conf", *(prefix + name for name in values), "passdb"])
         scripts = {
             "sbin/dovecot": f"echo '{version}'",
             "bin/doveconf": f'test "$*" = "{expected}" || exit 9\ncat <<END\n{text}\nEND\nexit {status}',
@@ -229,6 +229,35 @@ def test_files_that_keep_logins_from_being_reported_are_named_without_trying_one
     assert dovecot.clients == []
 
 
+OLD_STATIC = "passdb {{\n  args = {0}\n  default_fields = \n  deny = {1}\n  driver = {2}\n}}"
+NEW_STATIC = "passdb {0} {{\n  fields {{\n    {1}\n  }}\n}}"
+
+
+@pytest.mark.parametrize(
+    ("version", "passdbs", "is_fault"),
+    [
+        ("2.3.19.1 (9b53102964)", OLD_STATIC.format("nopassword=y", "no", "static"), True),
+        ("2.3.19.1 (9b53102964)", OLD_STATIC.format("nopassword=y proxy=y host=192.0.2.9", "no", "static"), False),
+        ("2.3.19.1 (9b53102964)", OLD_STATIC.format("nopassword=y", "yes", "static"), False),
+        ("2.3.19.1 (9b53102964)", OLD_STATIC.format("nopassword=y nologin", "no", "static"), False),
+        ("2.3.19.1 (9b53102964)", OLD_STATIC.format("password=secret", "no", "static"), False),
+        ("2.3.19.1 (9b53102964)", OLD_STATIC.format("/etc/nopassword", "no", "passwd-file"), False),
+        ("2.4.1-4 (7d8c0e5759)", "passdb pam {\n}\n" + NEW_STATIC.format("static", "nopassword = yes"), True),
+        ("2.4.1-4 (7d8c0e5759)", NEW_STATIC.format("all", "nopassword = yes\n  }\n  driver = static\n  x {"), True),
+        ("2.4.1-4 (7d8c0e5759)", NEW_STATIC.format("static", "nopassword = yes\n    proxy = y"), False),
+        (
+            "2.4.1-4 (7d8c0e5759)",
+            NEW_STATIC.format("static", "a = b\n  }\n}\npassdb other {\n  x {\n  nopassword = yes"),
+            False,
+        ),
+    ],
+)
+def test_a_static_passdb_that_needs_no_password_is_named_unless_it_leads_away(dovecot, instance, version, passdbs, is_fault):
+    fault = fault_of(instance(version, passdbs=passdbs), dovecot)
+    assert ("accepts any password for any name" in fault) == is_fault
+    assert bool(fault) == is_fault
+
+
 def test_a_doveconf_that_fails_is_named(dovecot, instance):
     fault = fault_of(instance(status=89), dovecot)
     assert fault.startswith("Dovecot (/etc/dovecot/dovecot.conf) has settings that cannot be read: doveconf -c ")
@@ -259,9 +288,16 @@ def test_a_dovecot_that_reports_a_wrong_password_is_named_without_its_answer(dov
     assert "reports logins before it compares the password" in fault_of(instance(), dovecot, seconds=0)
 
 
-def test_a_dovecot_that_accepts_any_password_reports_after_it_accepted_one(dovecot, instance):
-    dovecot.accepts_any_password = True
+@pytest.mark.parametrize("field", ["proxy\thost=192.0.2.9", "proxy=", "proxy_maybe", "nologin"])
+def test_a_dovecot_that_accepts_any_password_and_then_lets_nobody_in_is_proven(dovecot, instance, field):
+    dovecot.accepts_any_password, dovecot.fields = True, f"\t{field}"
     assert fault_of(instance(), dovecot) == ""
+
+
+def test_a_dovecot_that_lets_everybody_in_with_any_password_is_named(dovecot, instance):
+    dovecot.accepts_any_password = True
+    fault = fault_of(instance(), dovecot, seconds=0)
+    assert fault.startswith("Dovecot (/etc/dovecot/dovecot.conf) accepts any password for any name")
 
 
 def test_a_token_is_accepted_where_dovecot_completes_the_user_name(dovecot):

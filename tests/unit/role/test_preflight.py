@@ -75,6 +75,11 @@ HOSTS = {
     ),
     "ours": ({"dovecot": {"version": "2.4.1", "auth_policy_server_url": OURS[0]}}, {}, []),
     "ours with a query": ({"dovecot": {"version": "2.4.1", "auth_policy_server_url": f"{OURS[0]}?base=/run/dovecot2"}}, {}, []),
+    "any password": (
+        {"dovecot": {"version": "2.4.1", "auth_policy_server_url": "", "needs_no_password": True}},
+        {},
+        ["Dovecot accepts any password for any name"],
+    ),
     "another": ({"dovecot": {"version": "2.4.1", "auth_policy_server_url": "http://x"}}, {}, ["Dovecot already asks another"]),
     "packages": ({"missing_packages": ["a", "b"]}, {"install_packages": False}, ["packages are missing (a, b)"]),
     "packages to come": ({"missing_packages": ["a"]}, {}, []),

@@ -63,6 +63,8 @@ class AuthClient:
         self._deadline = deadline
         self._received = b""
         self._request = 0
+        # The names of the fields in the last answer.
+        self.fields: set[str] = set()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._within_deadline()
@@ -99,6 +101,7 @@ class AuthClient:
             while True:
                 words = self._line().split("\t")
                 if words[0] in ("OK", "FAIL") and words[1:2] == [str(self._request)]:
+                    self.fields = {word.partition("=")[0] for word in words[2:]}
                     users = [word[len("user=") :] for word in words[2:] if word.startswith("user=")]
                     return words[0] == "OK", users[0] if users else ""
 

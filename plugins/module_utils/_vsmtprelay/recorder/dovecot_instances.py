@@ -17,6 +17,7 @@ from .. import programs
 from ..errors import MalformedError, RelayError
 from ..files import text_file
 from ..role import plan
+from ..role.passdbs import need_no_password
 from ..sendmail import processes
 
 TYPE_CHECKING = False
@@ -45,11 +46,15 @@ class Instance(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the files of an instance say about reports: the URL, empty without one, and when it reports."""
+    """What the files of an instance say about reports: the URL, empty without one, and when it reports.
+
+    ``needs_no_password``: whether a static passdb accepts any password and keeps the login on this host.
+    """
 
     server_url: str
     is_before: bool
     is_after: bool
+    needs_no_password: bool = False
 
 
 def running_instances() -> list[Instance]:
@@ -70,13 +75,16 @@ def settings_of(instance: Instance) -> Settings:
     version = programs.run([instance.program, "--version"], programs.SECONDS_TO_REPORT).text
     # By its full name, doveconf 2.4 prints the default of a setting that stands in a block.
     prefix = "auth_policy_" if plan.dovecot_branch(version) == plan.OLD_DOVECOT else "auth_policy/"
-    names = [prefix + name for name in ("server_url", "check_before_auth", "check_after_auth")]
+    names = [*(prefix + name for name in ("server_url", "check_before_auth", "check_after_auth")), "passdb"]
     shown = programs.run([_doveconf_of(instance), "-c", instance.configuration, *names], programs.SECONDS_TO_REPORT)
     if shown.status != 0:
         raise MalformedError(f"doveconf -c {instance.configuration}: {shown.complaint.splitlines()[-1]}")
     values = {name: value.strip() for name, value in SETTING.findall(shown.text)}
     return Settings(
-        values.get("server_url", ""), values.get("check_before_auth") != "no", values.get("check_after_auth") != "no"
+        values.get("server_url", ""),
+        values.get("check_before_auth") != "no",
+        values.get("check_after_auth") != "no",
+        need_no_password(shown.text),
     )
 
 

@@ -19,6 +19,7 @@ import time
 from typing import NamedTuple
 
 from ..errors import RelayError
+from ..role.passdbs import ANY_PASSWORD
 from .auth_probe import AuthClient, NoAnswer, log_in_with_token, wrong_password
 from .dovecot_instances import MAIN, REPORTING, Instance, Settings, running_instances, settings_of
 from .login import SOCKET
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # The URLs at which Dovecot 2.3 and Dovecot 2.4 report logins; a query can follow.
 URLS = ("http://127.0.0.1:785/login", "http://vsmtprelay.invalid/login")
 PROBES = "/probe/"
+# Fields of a passdb with which auth_master.py refuses a login.
+NOT_RECORDED = ("proxy", "proxy_maybe", "nologin")
 # How long a probe is repeated: a Dovecot that has just been reloaded may still use its old settings.
 SECONDS = 8.0
 ANSWER_SECONDS = 4.0
@@ -129,6 +132,8 @@ def fault_of_settings(instance: Instance, settings: Settings) -> str:
             f"{name} reports logins before it compares the password: auth_policy_check_before_auth is yes; "
             f"remove the line that says so, which it reads after {REPORTING}"
         )
+    if settings.needs_no_password:
+        return f"{name} {ANY_PASSWORD}"
     if not settings.is_after:
         return (
             f"{name} does not report logins: auth_policy_check_after_auth is no; "
@@ -174,7 +179,8 @@ def _fault_of_probes(instance: Instance, deadline: float, path: str) -> str:
             if fault or report_of(session, path, ANSWER_SECONDS) is None:
                 return fault
             if _is_accepted(login):
-                return ""  # a passdb that accepts any password, such as a proxy's: it was reported after that
+                # It was reported after that. A login that goes to another host, or nowhere, is not recorded.
+                return "" if login.fields.intersection(NOT_RECORDED) else f"{name} {ANY_PASSWORD}"
         return (
             f"{name} reports logins before it compares the password: it has not read its files again; "
             f"run doveadm -c {instance.configuration} reload"

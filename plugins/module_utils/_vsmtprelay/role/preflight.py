@@ -16,6 +16,7 @@ from ..errors import MalformedError
 from ..sendmail.ruleset import Ruleset
 from ..servers.permissions import read_permissions
 from ..servers.virtual_servers import VirtualServers, read_list
+from .passdbs import ANY_PASSWORD
 from .variables import PREFIX
 
 TYPE_CHECKING = False
@@ -110,6 +111,8 @@ def _of_dovecot(dovecot: Mapping[str, Any], own_policy_servers: Sequence[str]) -
     # The query of an own URL says which Dovecot asks.
     if url and url.partition("?")[0] not in own_policy_servers:
         yield f"Dovecot already asks another policy server ({url}); it can ask only one"
+    if dovecot.get("needs_no_password"):
+        yield f"Dovecot {ANY_PASSWORD}"
 
 
 def _of_pam(services: Sequence[str], pam: Mapping[str, Sequence[str]]) -> Iterator[str]:
