@@ -435,3 +435,39 @@ def test_a_recorder_that_was_killed_while_dovecot_was_asked_leaves_the_question_
     else:
         assert set(native_database("b/etc/relayers.db").entries()) == {"198.51.100.7"}
     assert Path(path).read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/login?command=allow", KEY, 200),
+        ("/login?command=allow", "wrong", 403),
+        ("/nowhere", KEY, 404),
+        ("/probe/x", KEY, 404),
+    ],
+)
+@pytest.mark.parametrize("is_stopping", [False, True])
+def test_every_answer_is_sent_with_one_write(recorder, unhurried, monkeypatch, path, key, status, is_stopping):
+    sent = []
+
+    async def talk():
+        server = await asyncio.get_running_loop().create_server(recorder.server(trusted=False), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        transport = type(writer.transport)
+        write = transport.write
+        monkeypatch.setattr(transport, "write", lambda self, data: (sent.append(bytes(data)), write(self, data))[1])
+        if is_stopping:
+            recorder.stop()
+        body = report()
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(answer.partition("Content-Length: ")[2].split()[0])
+        answer += (await reader.readexactly(length)).decode()
+        server.close()
+        return answer
+
+    answer = asyncio.run(talk())
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+    assert f"Connection: {'close' if is_stopping else 'keep-alive'}\r\n" in answer
+    assert [data for data in sent if data.startswith(b"HTTP/1.1")] == [answer.encode()]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import re
 import time
 from urllib.parse import quote, unquote
@@ -27,6 +28,9 @@ from .login_entry import LoginEntry
 from .sessions import Session, Sessions
 from .spool import Spool
 from .writers import Writers
+
+# Without aiohttp the service does not start; main.py names the package.
+_Response = object if web is None else web.Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +55,43 @@ MOST_PROBES = 256
 # In the query: whether the login is permitted. Dovecot can ask other questions as well.
 ASKED = "command=allow"
 LET_THEM_IN = b'{"status": 0, "msg": ""}'
+
+
+class Answer(_Response):  # type: ignore[misc, valid-type]
+    """An answer that is sent whole, with one write.
+
+    aiohttp sends head and body with two. If the recorder is killed between them, systemd keeps the connection open, Dovecot
+    waits for the body until its timeout, and then its auth process dies (``Panic: io_add(0x1) called twice``, 2.3 and 2.4.1)
+    with all logins that it has in hand.
+    """
+
+    def __init__(self, status: int, reason: str, body: bytes) -> None:
+        """``body`` is JSON."""
+        super().__init__(status=status, reason=reason, body=body, content_type="application/json")
+        self._to: web.BaseRequest | None = None
+        self._must_close = False
+
+    def force_close(self) -> None:
+        """Close the connection after it."""
+        self._must_close = True
+        super().force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send nothing yet; called by aiohttp before write_eof()."""
+        self._to = request
+        self._keep_alive = bool(request.keep_alive) and not self._must_close
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the answer. Raises ConnectionResetError if the client has gone."""
+        transport = None if self._to is None else self._to.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        connection = "keep-alive" if self._keep_alive else "close"
+        head = (
+            f"HTTP/1.1 {self.status} {self.reason}\r\nContent-Type: application/json\r\nContent-Length: {len(self.body)}\r\n"
+            f"Connection: {connection}\r\n\r\n"
+        )
+        transport.write(head.encode() + self.body)
 
 
 class Recorder:
@@ -144,8 +185,18 @@ class Recorder:
             master.close()
         await self._writers.finish()
 
-    async def _report(self, trusted: bool, request: web.BaseRequest) -> web.Response:
-        """Answer one report of a login. Raises HTTPException for any other request."""
+    async def _report(self, trusted: bool, request: web.BaseRequest) -> Answer:
+        """Answer one request."""
+        try:
+            answer = await self._answer(trusted, request)
+        except web.HTTPException as error:
+            answer = Answer(error.status, error.reason, b"{}")
+        if self._is_stopping:
+            answer.force_close()
+        return answer
+
+    async def _answer(self, trusted: bool, request: web.BaseRequest) -> Answer:
+        """Answer one report of a login, or what is known of a probe. Raises HTTPException for any other request."""
         now = int(time.time())
         path = request.rel_url.raw_path
         if path.startswith(PROBES):
@@ -165,19 +216,16 @@ class Recorder:
                 self._log.count("ignored", f"a request that reports no login: {request.query_string!r}")
         finally:
             self._busy.discard(request.protocol)
-        answer = web.Response(body=LET_THEM_IN, content_type="application/json")
-        if self._is_stopping:
-            answer.force_close()
-        return answer
+        return Answer(200, "OK", LET_THEM_IN)
 
-    def _answer_about_probe(self, trusted: bool, request: web.BaseRequest) -> web.Response:
+    def _answer_about_probe(self, trusted: bool, request: web.BaseRequest) -> Answer:
         """Answer what is known of the probe with the session in the path. Raises HTTPException, 404 if it was not reported."""
         if not trusted and not self._has_key(request):
             raise web.HTTPForbidden()
         found = self._probes.get(request.rel_url.path[len(PROBES) :])
         if found is None:
             raise web.HTTPNotFound()
-        return web.json_response(found)
+        return Answer(200, "OK", json.dumps(found).encode())
 
     async def _note_probe(self, probe: Probe, query: str) -> None:
         """Note that ``probe`` arrived, and whether Dovecot can be asked about accounts."""
