@@ -72,6 +72,20 @@ class LockedError(BusyError):
     """Another process holds the database locked, so another try can succeed at any moment."""
 
 
+class Naming:
+    """A ``with`` block whose errors name ``path`` (str): behind a symbolic link, a file has a name that nobody knows."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RelayError) and printable(self._path) not in str(error):
+            raise type(error)(f"{self._path}: {error}") from None
+
+
 def remedy_for(error: OSError) -> str:
     """Return the remedy for ``error``, the failure of a file operation."""
     return {

@@ -3,90 +3,27 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from support.playbook import play
-from support.throttles import lift_throttles
+from .host import Host
 
-# The newest is one for --full.
-RELEASES = ("bookworm", "bullseye", "trixie")
-ATTACKER = Path(__file__).parent / "in_guest" / "attacker.py"
-SERVERS = [
-    {"name": "host"},
-    {"name": "mallory", "root": "/srv/mallory", "domains": ["mallory.example"]},
-    {"name": "victor", "root": "/srv/victor", "domains": ["victor.example"]},
-]
-# What only root may change, and all that runs with root's rights whoever starts it.
-ROOT_S = (
-    "sha256sum /etc/passwd /etc/shadow /etc/group /root/private/* /usr/bin/passwd /etc/mail/sendmail.cf;"
-    "stat --format='%n %U:%G %a' /etc/passwd /etc/shadow /root/private /root/private/* /usr/bin/passwd;"
-    "find / -xdev -path /srv/mallory -prune -o -type f -perm /6000 -printf '%p %U:%G %m\\n' | sort; ls -A /root/private"
+# The last one is for --full. The numbers are the last parts of the addresses of Mallory's and of Victor's server.
+RELEASES = {"bookworm": 60, "trixie": 70, "bullseye": 80}
+ATTEMPTS, CHANGED, RAN, HELD_UP, SWAPS = (
+    "attempts",
+    "files of root and others changed",
+    "programs of the owner run as another user",
+    "runs held up",
+    "swaps of files",
 )
-# Nothing in Mallory's tree is root's, and nothing there runs as anybody but her.
-STRANGE = "find /srv/mallory -path /srv/mallory/ran -prune -o ! -user mallory -printf '%p %U:%G %m\\n'"
-
-
-class Host:
-    """One guest under attack."""
-
-    def __init__(self, lab, release):
-        self.guest = lab.guest(f"hostile-{release}", release=release)
-        self._lab = lab
-
-    def prepare(self):
-        lift_throttles(self.guest)
-        self.guest.run(["mkdir", "-m", "0700", "/root/private"])
-        self.guest.run(["sh", "-ec", "echo secret > /root/private/secret; chmod 600 /root/private/secret"])
-        for user in ("mallory", "victor"):
-            self.guest.run(["useradd", "--shell", "/bin/sh", "--no-create-home", user])
-            self.restore(user)
-        self.guest.path("/usr/local/attacker.py").write_bytes(ATTACKER.read_bytes())
-
-    def restore(self, user):
-        """Give a user the stock files, and no others."""
-        script = (
-            f"rm -rf /srv/{user}; mkdir -p /srv/{user}/etc; chmod 755 /srv/{user} /srv/{user}/etc;"
-            f"cp /etc/mail/sendmail.cf /srv/{user}/etc/; chown -R {user}:{user} /srv/{user}; chmod 644 /srv/{user}/etc/*"
-        )
-        self.guest.run(["sh", "-ec", script])
-
-    def play(self, playbook, *options):
-        variables = {"pop_before_smtp_virtual_servers": SERVERS}
-        return play(self._lab, playbook, "-e", json.dumps(variables), "--limit", self.guest.name, *options)
-
-    def of_root(self):
-        """Return what must be the same after an attack."""
-        return self.guest.run(["sh", "-c", ROOT_S]).stdout
-
-    def strange(self):
-        """Return files in Mallory's tree that are not hers."""
-        return self.guest.run(["sh", "-c", STRANGE]).stdout
-
-    def attack(self, way):
-        """Return the attacker's process, which runs as Mallory."""
-        command = f"exec python3 /usr/local/attacker.py /srv/mallory/etc {way}"
-        process = subprocess.Popen(
-            [*self.guest.enter(), "su", "mallory", "-c", command], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        )
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    def end(self, process):
-        """End the attack; return the number of its attempts."""
-        self.guest.run(["pkill", "-TERM", "-u", "mallory", "-f", "attacker.py"], check=False)
-        attempts = int(process.stdout.readline())
-        process.wait(timeout=30)
-        return attempts
 
 
 def releases(config):
-    return RELEASES[: None if config.getoption("--full") else 2]
+    return list(RELEASES)[: None if config.getoption("--full") else 2]
 
 
 def pytest_generate_tests(metafunc):
@@ -97,26 +34,49 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def counts():
     """What was done, by name; printed at the end."""
-    counts = Counter(
-        {"attempts": 0, "files of root changed": 0, "programs of the owner run as another user": 0, "runs held up": 0}
-    )
+    counts = Counter(dict.fromkeys((ATTEMPTS, CHANGED, RAN, HELD_UP, SWAPS), 0))
     yield counts
     print("\nhostile owner: " + ", ".join(f"{name} {number}" for name, number in counts.items()))
 
 
 @pytest.fixture(scope="session")
-def hosts(lab, pytestconfig):
-    """The hosts by release, before the role."""
-    hosts = {release: Host(lab, release) for release in releases(pytestconfig)}
+def seconds(counts):
+    """The seconds that each test took, by its name; printed at the end."""
+    seconds = defaultdict(float)
+    yield seconds
+    print("\nhostile owner: " + ", ".join(f"{name} {spent:.0f} s" for name, spent in seconds.items()), end="")
+
+
+@pytest.fixture(autouse=True)
+def _timed(request, seconds):
+    begin = time.monotonic()
+    yield
+    seconds[request.node.originalname.removeprefix("test_").replace("_", " ")] += time.monotonic() - begin
+
+
+@pytest.fixture(scope="session")
+def client(lab):
+    """A client that may use any address of 198.18.0.0/16, which RFC 2544 sets aside for measurements."""
+    client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")
+    client.namespace.ip("route add local 198.18.0.0/16 dev lo")
+    return client
+
+
+@pytest.fixture(scope="session")
+def hosts(request, lab, client, seconds):
+    """The hosts of the selected tests by release, set up by the role."""
+    begin = time.monotonic()
+    selected = {item.callspec.params.get("host") for item in request.session.items if hasattr(item, "callspec")}
+    hosts = {release: Host(lab, release, number) for release, number in RELEASES.items() if release in selected}
     lab.boot(host.guest for host in hosts.values())
 
     def set_up(host):
+        host.guest.run(["ip", "route", "add", "198.18.0.0/16", "via", client.address4])
         host.prepare()
-        run = host.play("vsmtp.relay.site")
-        assert run.status == 0, run.output
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(set_up, hosts.values()))
+    seconds["setting the hosts up"] = time.monotonic() - begin
     return hosts
 
 
@@ -127,3 +87,14 @@ def host(request, hosts):
     for user in ("mallory", "victor"):
         host.restore(user)
     return host
+
+
+@pytest.fixture
+def unchanged(host, counts):
+    """Check after the test that it has changed no file of others, and that nothing in Mallory's tree belongs to others."""
+    before = host.files_of_others()
+    yield
+    changed = host.changed_since(before)
+    counts[CHANGED] += len(changed)
+    assert not changed
+    assert host.strange() == ""

@@ -314,3 +314,12 @@ def _leased(path, child):
         os.waitpid(holder.pid, 0)
         os.close(reader)
         os.close(writer)
+
+
+def test_a_directory_that_its_owner_may_write_and_not_read_is_no_obstacle(public_directory, as_nobody):
+    os.chown(public_directory, 65534, 65534)
+    os.chmod(public_directory, 0o311)
+    path = str(public_directory / "relayers.db")
+    assert as_nobody(lambda: database.change(path, edits.put({"10.0.0.1": 5})).count) == 1
+    assert as_nobody(lambda: database.change(path, edits.put({"10.0.0.2": 5})).count) == 1
+    assert os.listdir(public_directory) == ["relayers.db"]

@@ -466,3 +466,16 @@ def test_a_directory_that_is_swapped_during_a_change_leads_the_new_file_nowhere_
     assert (trap / "relayers.db").read_bytes() == b"precious"
     assert os.listdir(trap) == ["relayers.db"]
     assert sorted(os.listdir(f"{etc}-moved")) == ["relayers.db"]
+
+
+def test_an_error_behind_a_link_names_the_path_that_was_given(relayers_db, tmp_path):
+    real = tmp_path / "elsewhere"
+    real.write_bytes(b"text")
+    os.symlink(real, relayers_db.path)
+    for work in (lambda: database.change(relayers_db.path, ADD), lambda: list(database.read(relayers_db.path).items())):
+        with pytest.raises(UnreadableError) as raised:
+            work()
+        if str(real) not in str(raised.value):
+            assert relayers_db.path in str(raised.value)
+    with pytest.raises(UnreadableError, match=f"^{relayers_db.path}: {real}: "):
+        database.change(relayers_db.path, ADD)

@@ -173,11 +173,23 @@ class WriterLock:
         # Here, so that the change time is final when the identity of the file is recorded.
         os.unlink(self._name, dir_fd=self.directory)
 
+    def flush(self) -> None:
+        """Flush the new name of the file. Raises OSError."""
+        # Without the right to read the directory there is only the file: with a journal, its flush takes the rename along.
+        os.fsync(self.directory if self._is_readable else self.descriptor)
+
     def _open_directory(self, path: str) -> None:
         directory, self.database = os.path.split(path)
         self._name = f".{self.database}.vsmtprelay"
         self.path = os.path.join(directory, self._name)
-        self.directory = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._is_readable = True
+        try:
+            self.directory = os.open(directory or ".", os.O_RDONLY | flags)
+        except PermissionError:
+            # Its owner may make files in it and not list them.
+            self._is_readable = False
+            self.directory = os.open(directory or ".", os.O_PATH | flags)
 
     def _take(self) -> bool:
         try:

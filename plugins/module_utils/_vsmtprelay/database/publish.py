@@ -42,7 +42,7 @@ def put_in_place(snapshot: Snapshot, writer: WriterLock, deadline: Deadline) -> 
     if published:
         snapshot.identity = identity_of(os.fstat(writer.descriptor))
         snapshot.published.note(snapshot.path, snapshot.identity)
-        os.fsync(writer.directory)
+        writer.flush()
     return published
 
 

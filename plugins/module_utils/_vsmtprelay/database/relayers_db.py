@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import errno
 
-from ..errors import InputOutputError, RelayError, UnwritableError, remedy_for
+from ..errors import InputOutputError, Naming, RelayError, UnwritableError, remedy_for
 from ..files.owner import RightsOfOwner
 from ..files.symlinks import resolve
 from .edits import Changes
@@ -44,7 +44,7 @@ def read(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> Snapshot:
     Waits at most ``lock_seconds``, or until that deadline, for a program that is writing it. Raises UnreadableError,
     UnwritableError, LockedError.
     """
-    with RightsOfOwner(path):
+    with Naming(path), RightsOfOwner(path):
         return Snapshot(resolve(path), Deadline.of(lock_seconds))
 
 
@@ -76,7 +76,7 @@ def change(
     InputOutputError (disk full or failing), LockedError (past the deadline). After each of them the old file is
     unchanged.
     """
-    with RightsOfOwner(path):
+    with Naming(path), RightsOfOwner(path):
         path = resolve(path)
         deadline = Deadline.of(lock_seconds)
         with WriteErrors(path), Snapshot(path, deadline, published=published, largest=largest) as snapshot:

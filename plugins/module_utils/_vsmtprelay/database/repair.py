@@ -17,7 +17,7 @@ from ..backends.berkeley_verify import libdb_finds_sound
 from ..backends.kinds import other_kind_of
 from ..entries.addresses import key_of
 from ..entries.timestamps import timestamp_of
-from ..errors import MalformedError, UnreadableError
+from ..errors import MalformedError, Naming, UnreadableError
 from ..files.owner import RightsOfOwner, give, mode_of
 from ..files.symlinks import resolve
 from .locks import Deadline, WriterLock
@@ -44,7 +44,7 @@ def verify(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> int:
 
     Raises UnreadableError if it is damaged, of another kind, or missing, LockedError.
     """
-    with RightsOfOwner(path):
+    with Naming(path), RightsOfOwner(path):
         path = resolve(path)
         with Snapshot(path, Deadline.of(lock_seconds)) as snapshot:
             if not snapshot.exists:
@@ -62,7 +62,7 @@ def repair(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, check_only:
     ``check_only`` nothing is written. Raises UnreadableError if there is no database, if it is a file of another kind, or
     if nothing can be recovered of it although it held something; UnwritableError, InputOutputError, LockedError.
     """
-    with RightsOfOwner(path):
+    with Naming(path), RightsOfOwner(path):
         path = resolve(path)
         deadline = Deadline.of(lock_seconds)
         with WriteErrors(path), Snapshot(path, deadline, damaged=True) as snapshot:
