@@ -121,7 +121,8 @@ def most_lost(host, fault, outage):
     """Return how many logins may be missing; see above."""
     if fault in (keep_away, hang):
         away = outage if fault is keep_away else WATCHDOG_SECONDS
-        return max(int(RATE * (away + 1)) - CONNECTIONS[host.release], 0)
+        # Keeping it away begins with killing it.
+        return max(int(RATE * (away + 1)) - CONNECTIONS[host.release], 0) + (fault is keep_away)
     return {kill: outage + 1, lock_and_kill: 1}.get(fault, 0)
 
 

@@ -98,6 +98,17 @@ def test_systemd_keeps_a_connection_for_as_long_as_it_is_open(run, store):
     run(scenario)
 
 
+def test_a_new_connection_is_stored_without_waiting_for_the_next_round(run, store):
+    async def scenario(service):
+        listener = await asyncio.get_running_loop().create_server(service.served.serving(service.server), "127.0.0.1", 0)
+        _reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+        await until(lambda: len(store) == 1)
+        writer.close()
+        listener.close()
+
+    run(scenario)
+
+
 def test_a_report_that_a_killed_recorder_did_not_read_is_taken_by_the_next_and_answered(run, store):
     async def scenario(service):
         ours, theirs = socket.socketpair()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # The same as FileDescriptorStoreMax= in the unit.
 MOST_KEPT = 4000
+# A new connection is stored so long after it was made, together with others; a recorder that is killed before loses what it has
+# not read.
+STORE_SECONDS = 0.005
 
 
 class ServedConnections:
@@ -37,7 +40,24 @@ class ServedConnections:
         self._is_busy = is_busy
         self._names: dict[RequestHandler, str] = {}
         self._number = 0
+        self._is_due = False
         self._dismissed: set[RequestHandler] = set()
+
+    def serving(self, server: Server) -> Callable[[], asyncio.Protocol]:
+        """Return what makes the protocol of a new connection to ``server``: the connection is stored soon."""
+
+        def serve() -> asyncio.Protocol:
+            if not self._is_due:
+                self._is_due = True
+                asyncio.get_running_loop().call_later(STORE_SECONDS, self._store)
+            protocol: asyncio.Protocol = server()
+            return protocol
+
+        return serve
+
+    def _store(self) -> None:
+        self._is_due = False
+        self.store_fds()
 
     async def adopt(self, connection: socket.socket, name: str, server: Server) -> None:
         """Serve a connection that an earlier recorder left in the descriptor store under ``name``."""

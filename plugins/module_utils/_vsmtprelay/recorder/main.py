@@ -164,9 +164,11 @@ async def _serve(
     listeners: list[Connections | asyncio.AbstractServer] = []
     for each in sockets:
         if _is_trusted(each):
-            listeners.append(await loop.create_server(servers[True], sock=each, backlog=BACKLOG))
+            listeners.append(await loop.create_server(served.serving(servers[True]), sock=each, backlog=BACKLOG))
         else:
-            ports.append(Connections(each, servers[False], key.encode(), functools.partial(log.count, "refused")))
+            ports.append(
+                Connections(each, served.serving(servers[False]), key.encode(), functools.partial(log.count, "refused"))
+            )
     listeners += ports
     renewal.start()
     daemon.notify("READY=1")
