@@ -30,6 +30,7 @@ MISSED = {
 }
 
 
+@pytest.mark.fault("not-let-in")
 @pytest.mark.parametrize("release", RELEASES, ids=[f"Dovecot {version}" for version in RELEASES.values()])
 @pytest.mark.parametrize("path", PATHS, ids=str)
 def test_who_is_let_in_by_a_secret_is_recorded_when_the_client_sees_it_and_nobody_else_ever(outcomes, path, release):

@@ -340,6 +340,7 @@ def test_the_instance_that_the_url_names_is_asked(post, answers, path):
     assert answers.bases == ["/run/dovecot-two"]
 
 
+@pytest.mark.fault("account-not-asked")
 @pytest.mark.parametrize(("error", "counter"), [("NotRecorded", "ignored"), ("NotAsked", "failed")])
 def test_a_login_that_dovecot_does_not_let_in_or_says_nothing_about_is_not_recorded(
     post, answers, recorder_module, native_database, log, journal, error, counter
