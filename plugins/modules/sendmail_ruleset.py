@@ -13,8 +13,8 @@ description:
   - Inserts the ruleset of POP-before-SMTP into one or many C(sendmail.cf) or C(sendmail.mc) files, between two marker lines.
   - C(check_rcpt), stock or written by hand, calls the ruleset. It permits what would be refused without it. The other rules stay unchanged.
   - If C(check_rcpt) is missing or refuses no client, the ruleset also refuses to relay for clients that are not listed.
-  - Before a new file replaces the old one, sendmail itself checks it, a C(sendmail.mc) after m4. sendmail has to accept it and to refuse a
-    stranger.
+  - Before a new file replaces the old one, sendmail itself checks it, a C(sendmail.mc) after m4. It is asked who may send which mail with the
+    old file and the new one. Each answer has to stay the same, except that listed clients may relay, and strangers may not in an open file.
   - A file that fails is reported, and the others are still done.
   - The running sendmail has to be reloaded, by O(reload) or M(vsmtp.relay.sendmail_reload).
 author:
@@ -52,7 +52,8 @@ options:
     description:
       - Whether a C(sendmail.cf) is generated from a C(sendmail.mc) beside it, which then gets the ruleset too. So the ruleset survives when
         C(make -C /etc/mail), C(sendmailconfig) or an upgrade regenerates the C(sendmail.cf).
-      - V(cf) edits only the named file. V(auto) also edits the C(.mc) file beside it if it exists. V(mc) fails if it does not exist.
+      - V(cf) edits only the named file. V(auto) also edits the C(.mc) file beside it, if it exists and m4 generates a C(sendmail.cf) from it
+        here; if not, there is a warning. V(mc) fails instead.
     type: str
     choices: [auto, mc, cf]
     default: cf

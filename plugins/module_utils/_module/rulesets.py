@@ -16,7 +16,8 @@ from .._vsmtprelay.files import symlinks, text_file
 from .._vsmtprelay.files.owner import RightsOfOwner
 from .._vsmtprelay.sendmail.cf_text import is_mc, without_ruleset
 from .._vsmtprelay.sendmail.daemon import Daemon
-from .._vsmtprelay.sendmail.judge import Judge, fitting
+from .._vsmtprelay.sendmail.fitting import UnusableSourceError, fitting
+from .._vsmtprelay.sendmail.judge import Judge, RejectedError
 from .._vsmtprelay.sendmail.reload import reload as reload_daemons
 from .._vsmtprelay.sendmail.ruleset import Ruleset
 from .files import ensure_file
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from .._vsmtprelay.files.text_file import Attributes
+    from .._vsmtprelay.sendmail.questions import Answers, Question
 
 
 # The number of files that sendmail checks at a time.
@@ -63,6 +65,8 @@ def edit_files(
         return edited
     editor = _Editor(module, {item["path"] for item in files}, source, window, backup, module.check_mode)
     for one in editor.edit_all(files):
+        for warning in one.warnings:
+            module.warn(warning)
         edited.results += one.results
         edited.take(one)
     if reload:
@@ -78,6 +82,14 @@ def faults_of(module: AnsibleModule, files: Sequence[Mapping[str, str]], source:
     return {item["path"]: one.failures[0] for item, one in zip(files, editor.edit_all(files)) if one.failures}
 
 
+class _Edited(Outcome):
+    """The outcome of one file and its source, with ``warnings`` (list of str)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
+
+
 class _UnjudgedError(Exception):
     """A file is to be changed, so sendmail has to be asked."""
 
@@ -88,7 +100,12 @@ class _NoJudge(Judge):
     def __init__(self) -> None:
         super().__init__(None, None)
 
-    def check(self, path: str, text: str) -> bool:
+    def accept(self, path: str, text: str) -> None:
+        raise _UnjudgedError
+
+    def answers(
+        self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str], remembered: bool = False
+    ) -> Answers:
         raise _UnjudgedError
 
 
@@ -109,7 +126,7 @@ class _Editor:
         self._before: dict[str, tuple[bytes, Attributes]] = {}
         self._judge = Judge(module.get_bin_path("sendmail", opt_dirs=["/usr/sbin", "/usr/lib"]), module.get_bin_path("m4"))
 
-    def edit_all(self, files: Sequence[Mapping[str, str]]) -> list[Outcome]:
+    def edit_all(self, files: Sequence[Mapping[str, str]]) -> list[_Edited]:
         """Edit all ``files``; return the outcome of each, in the same order."""
         # Threads are for those that sendmail judges. Where nothing changes, they would only wait for each other (Python's GIL).
         outcomes = [self._left_alone(item) for item in files]
@@ -121,22 +138,28 @@ class _Editor:
                     outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _left_alone(self, item: Mapping[str, str]) -> Outcome | None:
+    def _left_alone(self, item: Mapping[str, str]) -> _Edited | None:
         """Return the outcome if nothing is to be changed, or if the files are at fault without being judged; else None."""
         try:
             return self._edit(item, _NoJudge())
         except _UnjudgedError:
             return None
 
-    def _edit(self, item: Mapping[str, str], judge: Judge) -> Outcome:
+    def _edit(self, item: Mapping[str, str], judge: Judge) -> _Edited:
         """Edit the file of ``item``, and the source that it is generated from."""
-        outcome = Outcome()
+        outcome = _Edited()
         try:
             absent = item["state"] == "absent"
             ruleset = None if absent else Ruleset(item["relayers_db"], self._window)
             # The .mc file first: make regenerates the .cf file if the .mc file is newer.
-            for path in [*self._sources(item["path"], absent), item["path"]]:
-                outcome.results.append(self._edit_file(path, ruleset, outcome.diff, judge))
+            for path in self._sources(item["path"], absent):
+                try:
+                    outcome.results.append(self._edit_file(path, ruleset, outcome.diff, judge))
+                except UnusableSourceError as error:
+                    if self._source == "mc":
+                        raise
+                    outcome.warnings.append(str(error))
+            outcome.results.append(self._edit_file(item["path"], ruleset, outcome.diff, judge))
         except RelayError as error:
             outcome.failures.append(str(error))
         return outcome
@@ -166,7 +189,7 @@ class _Editor:
             if ruleset is None:
                 after = without_ruleset(text, is_mc(path))
                 if after != text:
-                    judge.check(path, after)
+                    _accept_removal(judge, path, text, after)
             else:
                 after = fitting(judge, path, text, ruleset)
         except (BusyError, MalformedError) as error:
@@ -204,6 +227,21 @@ class _Editor:
         outcome.results, failed = reload_daemons([daemon for daemon in daemons if daemon.is_behind()], self.restore)
         outcome.failures += failed
         return outcome
+
+
+def _accept_removal(judge: Judge, path: str, text: str, after: str) -> None:
+    """Have sendmail accept ``after``, which is ``text`` without the ruleset, if it accepts ``text``.
+
+    What sendmail rejects with the ruleset as well is no reason to keep it. Raises as accept().
+    """
+    try:
+        judge.accept(path, after)
+    except RejectedError:
+        try:
+            judge.accept(path, text)
+        except RejectedError:
+            return
+        raise
 
 
 def _keep(path: str, content: bytes, attributes: Attributes) -> str:

@@ -118,9 +118,10 @@ def guests(lab):
     return guests
 
 
-@pytest.fixture(scope="package", params=RELEASES)
+# The release in between is that of the table of all kinds.
+@pytest.fixture(scope="package", params=(RELEASES[0], RELEASES[-1]))
 def host(request, lab, guests):
-    """The host of each release in turn."""
+    """The host of the oldest release and the newest one in turn."""
     return Host(lab, guests[request.param])
 
 

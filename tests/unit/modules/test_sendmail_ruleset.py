@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vsmtp.relay.dev.support.fake_sendmail import fake_sendmail
+
 
 @pytest.mark.parametrize("check", [False, True])
 def test_a_file_that_sendmail_rejects_stays_and_what_it_says_is_told(run, tmp_path, sendmail_says, check):
@@ -78,15 +80,9 @@ def test_a_file_whose_markers_are_no_pair_is_named(run, tmp_path):
     assert str(path) in run("sendmail_ruleset", path=str(path))["msg"]
 
 
-# What a judge says of a file where nobody but listed clients may relay.
-CLOSED = r"""#!/bin/sh
-if grep -q '^R\$\*	\$@ RELAY' "${1#-C}"; then echo 'check_rcpt returns: OK'; else echo 'check_rcpt returns: $# error'; fi
-"""
-
-
 @pytest.mark.parametrize("check", [False, True])
 def test_a_backup_holds_what_was_there_before_and_keeps_its_mode(run, tmp_path, sendmail_says, check):
-    sendmail_says(0, text=CLOSED)
+    sendmail_says(0, text=fake_sendmail())
     path = tmp_path / "sendmail.cf"
     before = "Scheck_rcpt\nR$*\t$#error $@ 5.7.1 $: no\n"
     path.write_text(before)

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from ansible_collections.vsmtp.relay.dev.support.fake_sendmail import fake_sendmail
 from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 
 
@@ -78,13 +79,6 @@ def test_with_state_absent_all_depart_those_that_are_named_and_those_that_are_kn
 
 
 # It refuses everybody, unless the ruleset is the one that holds everybody for listed.
-STRICT_SENDMAIL = """\
-#!/bin/sh
-if grep -A1 '^SVsmtprelay$' "${1#-C}" | grep -q 'RELAY$'; then answer='OK'; else answer='$# error $@ 5 . 7 . 1'; fi
-echo "check_rcpt         returns: $answer"
-"""
-
-
 class Trees:
     """Virtual servers with the files that they have, and a sendmail that refuses every stranger, or does not like a file."""
 
@@ -115,7 +109,7 @@ class Trees:
 
 @pytest.fixture
 def trees(run, tmp_path, sendmail_says, native_database):
-    sendmail_says(0, text=STRICT_SENDMAIL)
+    sendmail_says(0, text=fake_sendmail())
     return Trees(run, tmp_path / "srv", native_database)
 
 

@@ -9,14 +9,15 @@ import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.ruleset import (
-    HOOKS,
-    OWN,
-    OWN_OPEN,
     STOCK,
     Ruleset,
+    accepting,
+    hook_in,
+    refusing,
 )
 
 DATABASE = "/srv/a/etc/relayers.db"
+HOOKS = (STOCK, accepting("check_rcpt"), accepting("deny"), refusing("check_rcpt"), refusing("Local_check_rcpt"))
 both = pytest.mark.parametrize("window", [0, 30])
 
 
@@ -71,7 +72,8 @@ def test_with_every_hook_the_rules_are_well_formed_and_the_file_goes_on_in_the_r
 
 @every_hook
 def test_what_a_hook_is_can_be_read_from_its_note(hook):
-    assert [other for other in HOOKS if other.note == hook.note] == [hook]
+    found = hook_in(f"# BEGIN vsmtp.relay: POP-before-SMTP, managed by Ansible{hook.note} (below a line without an end)\n")
+    assert (found.ruleset, found.answer, found.note) == (hook.ruleset, hook.answer, hook.note)
 
 
 @every_hook
@@ -80,14 +82,14 @@ def test_only_a_hook_of_those_who_refuse_nobody_refuses(hook):
 
 
 def test_to_try_it_everybody_is_held_for_listed_and_nothing_is_looked_up():
-    text = Ruleset(DATABASE, 30).text(OWN, everybody=True)
+    text = Ruleset(DATABASE, 30).text(accepting("check_rcpt"), everybody=True)
     assert "SVsmtprelay\nR$*\t$@ RELAY\n" in text
     assert "client_addr" not in text
 
 
 def test_the_comment_says_what_becomes_of_everybody_else():
     assert "left to the rules that were there before" in Ruleset(DATABASE, 30).text(STOCK)
-    assert "Everybody else is refused" in Ruleset(DATABASE, 30).text(OWN_OPEN)
+    assert "Everybody else is refused" in Ruleset(DATABASE, 30).text(refusing("check_rcpt"))
 
 
 @both
@@ -133,3 +135,28 @@ def test_a_path_that_sendmail_or_m4_would_read_otherwise_is_refused(path):
 def test_a_negative_window_is_refused():
     with pytest.raises(MalformedError, match="0 or more"):
         Ruleset(DATABASE, -1)
+
+
+MAILERS = """
+Msmtp, P=[IPC], F=mDFMuX, A=TCP $h
+Mcustom, P=/usr/bin/deliver, F=lsDFM, A=deliver $u
+Mlmtp1, P=[IPC], F=lsDFM, A=FILE /var/run/lmtp
+Mlmtp2, P=[TCP], F=lsDFM,
+\tA=TCP localhost 24
+Mlmtp3, P=[IPC], F=lsDFM, A=TCP lmtp.example 24
+Mfax, P=[IPC], A=TCP fax.example
+Mgate, P=/usr/bin/uux, F=mDFMhuUd, A=uux - -r $h!rmail ($u)
+"""
+
+
+def test_a_hook_that_refuses_leaves_the_mailers_of_this_host_alone_and_no_other():
+    text = Ruleset(DATABASE, 30).text(refusing("check_rcpt"), configuration=MAILERS)
+    fine = re.findall(r"^R\$\* \$\| \$#(\S+) \$\*\t\$@ OK$", text, re.MULTILINE)
+    assert {"local", "prog", "cyrus", "custom", "lmtp1", "lmtp2", "error"} <= set(fine)
+    assert not {"smtp", "esmtp", "lmtp3", "fax", "gate"} & set(fine)
+
+
+def test_a_mailertable_is_asked_where_there_is_one():
+    hook = refusing("check_rcpt")
+    assert "mailertable" not in Ruleset(DATABASE, 30).text(hook)
+    assert "$(mailertable " in Ruleset(DATABASE, 30).text(hook, configuration="\nKmailertable hash /etc/mail/mailertable\n")

@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -38,15 +40,31 @@ def test_it_reaches_no_network_not_even_this_host(customer):
         port = server.getsockname()[1]
         ended = sandbox.run(customer.uid, ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"])
     assert ended.status != 0
-    assert b"unreachable" in ended.errors
+    assert b"refused" in ended.errors
 
 
 @needs_root
-def test_it_asks_no_name_servers_and_knows_the_host(customer):
-    assert customer.sh("cat /etc/resolv.conf") == ""
-    assert "hosts: files\n" in customer.sh("cat /etc/nsswitch.conf")
+def test_it_asks_no_name_server_but_its_own_and_knows_the_host(customer):
+    assert customer.sh("cat /etc/resolv.conf") == "nameserver 127.0.0.1\noptions timeout:1\n"
+    assert "hosts: files dns\n" in customer.sh("cat /etc/nsswitch.conf")
+    assert customer.sh("getent hosts mail.stranger.example").split()[0] == "203.0.113.77"
+    assert customer.sh("getent hosts no.such.example") == ""
     assert customer.sh(f"getent hosts {socket.gethostname()}")
     assert customer.sh("ls /run").split() == ["hosts", "nsswitch.conf", "resolv.conf"]
+
+
+@needs_root
+def test_root_without_the_right_to_raise_an_interface_has_the_same_network(customer):
+    script = (
+        "from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail import sandbox\n"
+        f"print(sandbox.run({customer.uid}, ['getent', 'hosts', 'mail.stranger.example']).text)\n"
+    )
+    without = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+    environment = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    ended = subprocess.run(
+        [*without, sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.stdout.split()[:1] == ["203.0.113.77"], ended.stderr
 
 
 @needs_root

@@ -27,28 +27,18 @@ from ..errors import BusyError, MalformedError
 from ..files import text_file
 from ..files.owner import RightsOfOwner, writer_of
 from . import sandbox
-from .cf_text import candidates, is_mc
+from .cf_text import is_mc
+from .questions import MORE_RULESETS, failing_maps, maps_in, parse, script, script_for_maps
 
 SECONDS = 60
 # Of all programs over one file of an ordinary user, who decides how long they run.
 SECONDS_FOR_OWNER = 20.0
-MOST_SHOWN = 1000  # characters of what a user's program printed
-# From networks reserved for documentation (RFC 5737), and as literals, so that no name server is queried.
-STRANGER = "203.0.113.77"
-ELSEWHERE = "<somebody@[203.0.113.200]>"
-QUESTION = f"""\
-.D{{client_addr}}{STRANGER}
-.D{{client_name}}[{STRANGER}]
-.D{{client_resolve}}OK
-.Df<>
-.D{{mail_from}}<>
-check_rcpt {ELSEWHERE}
-"""
-ANSWER = re.compile(r"^check_rcpt +returns: (.*)$", re.MULTILINE)
+MOST_REMEMBERED = 64  # answers, each with the text of its file
+MOST_SHOWN = 1000  # characters of what a program printed
+# What sendmail prints when it has read its configuration.
+BANNER = "ADDRESS TEST MODE"
 # The prefix of an m4 message: its name, the file and the line.
 PLACE = re.compile(r"^[^ ]*:[0-9]+: *")
-REFUSED = re.compile(r"\$# ?(error|discard)\b")
-TEMPORARY = re.compile(r"""\$# ?error\b.*(\$@ ?(4 ?\.|TEMPFAIL\b|75\b)|\$: ?"?4[0-9][0-9]\b)""")
 # A K line with those that continue it; the file is its last word. Of the kinds of maps, those over a file with a suffix.
 MAP = re.compile(rb"^K[ \t]*([^ \t\r\n]+)[ \t]+([A-Za-z]+)[ \t]+([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 SUFFIXES = {b"hash": b".db", b"btree": b".db", b"implicit": b".db", b"cdb": b".cdb", b"text": b""}
@@ -59,7 +49,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .ruleset import Ruleset
+    from .questions import Answers, Question
+
+
+class RejectedError(MalformedError):
+    """m4 or sendmail rejects a text. ``reason`` (str) is its first complaint."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Judge:
@@ -70,13 +68,63 @@ class Judge:
         self._m4 = m4
         # By path: how long the programs over an ordinary user's file have run, in seconds.
         self._spent: dict[str, float] = {}
+        self._remembered: dict[object, Answers] = {}
 
-    def check(self, path: str, text: str) -> bool:
-        """Have sendmail read ``text``, for the file at ``path``; return whether a stranger may relay then.
+    def accept(self, path: str, text: str) -> None:
+        """Have sendmail read ``text``, for the file at ``path``; nothing is looked up.
 
-        A stranger is a client of another network with a recipient on another host. Raises MalformedError with
-        sendmail's errors, UnwritableError if the file belongs to another user than its directory, BusyError if the checks of
-        an ordinary user's file take more than SECONDS_FOR_OWNER altogether.
+        Raises MalformedError with sendmail's errors, UnwritableError if the file belongs to another user than its directory,
+        BusyError if the checks of an ordinary user's file take more than SECONDS_FOR_OWNER altogether.
+        """
+        self._read(path, text, b"")
+
+    def answers(
+        self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str], remembered: bool = False
+    ) -> Answers:
+        """Return what ``text``, for the file at ``path``, answers to the questions ``asked``, and the mailers of ``addresses``.
+
+        If the answers may be ``remembered``, the same text is judged once: a host can have a thousand files that are the same.
+        Raises as accept().
+        """
+        if not remembered:
+            return self._answers(path, text, asked, addresses)
+        # m4 includes other files by their path from the directory, and an ordinary user cannot read all of root's.
+        place = os.path.dirname(path) if is_mc(path) else ""
+        same = (place, os.geteuid() == 0 and writer_of(path) is not None, text, tuple(asked), tuple(addresses))
+        try:
+            return self._remembered[same]
+        except KeyError:
+            pass
+        known = self._answers(path, text, asked, addresses)
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[same] = known
+        return known
+
+    def failing_maps(self, path: str, text: str) -> list[str]:
+        """Return the maps of ``text``, for the file at ``path``, that fail temporarily, with sendmail's complaint.
+
+        Raises as accept().
+        """
+        maps = maps_in(text)
+        if not maps or is_mc(path):
+            return []
+        return [_shown(one, MOST_SHOWN) for one in failing_maps(self._read(path, text, script_for_maps(maps))[0].text)]
+
+    def _answers(self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str]) -> Answers:
+        ended, name = self._read(path, text, script(asked, addresses), MORE_RULESETS.encode())
+        answers = parse(ended.text, asked, addresses)
+        if answers is None:
+            raise MalformedError("sendmail does not answer all questions about it; see what sendmail -C FILE -bt prints")
+        # Warnings about the file are not news; the rest is about maps that it cannot use.
+        complaints = [line for line in ended.errors.decode("utf-8", "replace").splitlines() if line and name not in line]
+        answers.complaint = _shown("; ".join(dict.fromkeys(complaints)), MOST_SHOWN)
+        return answers
+
+    def _read(self, path: str, text: str, questions: bytes, more: bytes = b"") -> tuple[programs.Ended, str]:
+        """Have sendmail read ``text``, with ``more`` at its end, and answer ``questions``.
+
+        Return what it printed, and its name for the file.
         """
         if self._sendmail is None:
             raise MalformedError("there is no sendmail to check it; install sendmail")
@@ -85,17 +133,12 @@ class Judge:
         owner = writer_of(path) if os.geteuid() == 0 else None
         if is_mc(path):
             content = self._generated(path, content, owner)
-        asked, name = self._ask(self._sendmail, path, content, owner)
-        if asked.status != 0:
-            lines = (asked.text + asked.errors.decode("utf-8", "replace")).splitlines()
-            reason = f"exit status {asked.status}" if owner is None else asked.complaint
-            faults = [line for line in lines if name in line] or [reason]
-            complaint = "; ".join(faults).replace(name, os.path.basename(path))
-            raise MalformedError(f"sendmail rejects it, the old file is in place: {_shown(complaint, owner)}")
-        answers = ANSWER.findall(asked.text)
-        if not answers or not REFUSED.match(answers[-1]):
-            return True
-        return owner is not None and TEMPORARY.match(answers[-1]) is not None
+        ended, name = self._run_sendmail(self._sendmail, path, content + more, owner, questions)
+        lines = (ended.text + ended.errors.decode("utf-8", "replace")).splitlines()
+        faults = [line for line in lines if name in line]
+        if faults or BANNER not in ended.text:
+            raise _rejected("sendmail", [fault.replace(name, os.path.basename(path)) for fault in faults] or [ended.complaint])
+        return ended, name
 
     def _generated(self, path: str, source: bytes, owner: int | None) -> bytes:
         """Return the sendmail.cf that m4 generates from ``source``, called as in Debian's /etc/mail/Makefile."""
@@ -107,20 +150,26 @@ class Judge:
             known = self._expand(self._m4, path, text_file.read(path) or b"", owner)[2]
             complaints = [complaint for complaint in complaints if complaint not in known]
         if status != 0 or complaints:
-            reason = "; ".join(complaints) or f"exit status {status}"
-            raise MalformedError(f"m4 rejects it, the old file is in place: {_shown(reason, owner)}")
+            raise _rejected("m4", complaints or [f"exit status {status}"])
         return output
 
-    def _ask(self, sendmail: str, path: str, content: bytes, owner: int | None) -> tuple[programs.Ended, str]:
+    def _run_sendmail(
+        self, sendmail: str, path: str, content: bytes, owner: int | None, questions: bytes
+    ) -> tuple[programs.Ended, str]:
         """Ask sendmail about ``content``, for the file at ``path``; return what it printed, and its name for the file."""
+        name = sandbox.path_of("sendmail.cf")
+        command = [sendmail, f"-C{name}", "-bt"]
         if owner is not None:
-            name = sandbox.path_of("sendmail.cf")
-            files = {"sendmail.cf": _for_owner(path, content, owner)}
-            return self._run_as(owner, path, [sendmail, f"-C{name}", "-bt"], QUESTION.encode(), files=files), name
+            return self._run_as(owner, path, command, questions, files={"sendmail.cf": _for_owner(path, content, owner)}), name
+        if os.geteuid() == 0:
+            try:
+                return sandbox.run(None, command, questions, files={"sendmail.cf": content}, seconds=SECONDS), name
+            except sandbox.NoNamespaces:
+                pass  # its own files can be trusted, and only name servers decide then what a query costs
         with tempfile.NamedTemporaryFile(suffix=".cf") as candidate:
             candidate.write(content)
             candidate.flush()
-            return programs.run([sendmail, f"-C{candidate.name}", "-bt"], SECONDS, QUESTION.encode()), candidate.name
+            return programs.run([sendmail, f"-C{candidate.name}", "-bt"], SECONDS, questions), candidate.name
 
     def _expand(self, m4: str, path: str, source: bytes, owner: int | None) -> tuple[int, bytes, Sequence[str]]:
         """Return status and output of m4 for ``source``, for the file at ``path``, and its messages without their place."""
@@ -154,28 +203,6 @@ class Judge:
             self._spent[path] = spent + time.monotonic() - begin
 
 
-def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
-    """Return ``text``, for the file at ``path``, with ``ruleset`` at the first place where it works; idempotent.
-
-    It works if a stranger is refused and, among rules that are not stock, a listed client is not. Raises
-    MalformedError if sendmail rejects the text, or the ruleset works at no place.
-    """
-    mc = is_mc(path)
-    for candidate in candidates(text, mc):
-        after = candidate.text(ruleset)
-        if after == text:
-            return text
-        if judge.check(path, after):
-            continue
-        if candidate.hook.tried and not judge.check(path, candidate.text(ruleset, everybody=True)):
-            continue
-        return after
-    raise MalformedError(
-        "found no place for the ruleset, the old file is in place: at every place, strangers may relay or listed clients may "
-        "not; make the last rule of check_rcpt refuse clients that may not relay, with $#error"
-    )
-
-
 def _for_owner(path: str, content: bytes, owner: int) -> bytes:
     """Return ``content``, of a sendmail.cf at ``path``, with null maps over what ``owner`` cannot read."""
     with RightsOfOwner(path, owner):
@@ -199,6 +226,11 @@ def _is_denied(kind: bytes, arguments: bytes) -> bool:
     return False
 
 
-def _shown(complaint: str, owner: int | None) -> str:
-    """Return what a program printed, of a user's program the beginning."""
-    return complaint if owner is None or len(complaint) <= MOST_SHOWN else f"{complaint[:MOST_SHOWN]}…"
+def _rejected(program: str, complaints: Sequence[str]) -> RejectedError:
+    message = f"{program} rejects it, the old file is in place: {_shown('; '.join(complaints), MOST_SHOWN)}"
+    return RejectedError(message, f"{program}: {_shown(complaints[0], MOST_SHOWN)}")
+
+
+def _shown(complaint: str, most: int) -> str:
+    """Return the beginning of what a program printed."""
+    return complaint if len(complaint) <= most else f"{complaint[:most]}…"

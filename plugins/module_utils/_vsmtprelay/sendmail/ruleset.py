@@ -19,7 +19,10 @@ find out, as sendmail does when it delivers, so an address is judged by its dest
 
 from __future__ import annotations
 
+import re
+
 from ..errors import MalformedError
+from .mailers import local_mailers
 
 LONGEST_PATH = 200
 # No character that has a special meaning to sendmail, m4 or a K line.
@@ -91,8 +94,11 @@ R$* $| RELAY	$@ {answer}
 R$* $| NO	$: $1
 """
 
-# This host is recognized as in Relay_ok of proto.m4. Without a client address, the client is a program of this host.
+# This host is recognized as in Relay_ok of proto.m4. Without a client address, the client is a program of this host. A
+# recipient at a domain of this host, or one that this host forwards for, is accepted as before, unless its local part names a
+# further host.
 REFUSE = """\
+Kvsmtprelay_dequote dequote
 SVsmtprelay_refuse
 R$*	$: $1 $| $&{{client_addr}}
 R$* $|	$@ OK
@@ -106,10 +112,21 @@ R$* $| $+	$@ OK
 R$* $|	$: $1 $| $>Vsmtprelay
 R$* $| RELAY	$@ OK
 R$* $| NO	$: $>3 $1
+R$*	$: $1 $| $1
+R$* $| $- < @ $* > $*	$: $1 $| $(vsmtprelay_dequote $2 $) < @ $3 > $4
+R$* $| $* % $* < @ $* > $*	$: $1
+R$* $| $* ! $* < @ $* > $*	$: $1
+R$* $| $* @ $* < @ $* > $*	$: $1
+R$* $| $* : $* < @ $* > $*	$: $1
+R$* $| $* < @ $=w . > $*	$@ OK
+R$* $| $* < @ $* . > $*	$1 $| $2 < @ $3 > $4
+R$* $| $* < @ $={{VirtHost}} > $*	$@ OK
+R$* $| $* < @ $* $=R > $*	$@ OK
+{mailertable}\
+R$* $| $*	$: $1
 R$*	$: $1 $| $>0 $1
-R$* $| $#local $*	$@ OK
-R$* $| $#prog $*	$@ OK
 R$* $| $#error $*	$@ OK
+{mailers}\
 R$* $| $#$*	$#error $@ 5.7.1 $: "550 Relaying denied. Log in to read your mail first."
 R$*	$@ OK
 S{ruleset}
@@ -117,6 +134,16 @@ R$*	$: $1 $| $>Vsmtprelay_refuse $1
 R$* $| $#$*	$#$2
 R$* $| OK	$: $1
 """
+# As in Mailertable of proto.m4, without the entry for everything else (".").
+MAILERTABLE = """\
+R$* $| $* < @ $+ > $*	$: $1 $| <$(mailertable $3 $: ? $)> < $3 >
+R$* $| <?> < $- . $+ >	$1 $| <$(mailertable .$3 $: ? $)> < $3 >
+R$* $| <?> $*	$: $1
+R$* $| <$*> $*	$@ OK
+"""
+
+ACCEPTS, REFUSES = "accepts", "refuses"
+NOTE = re.compile(rf" \((\S+) ({ACCEPTS}|{REFUSES})\)")
 
 
 class Hook:
@@ -135,21 +162,30 @@ class Hook:
         """Whether the hook refuses clients that may not relay, instead of leaving that to the existing rules."""
         return not self.answer
 
-    @property
-    def tried(self) -> bool:
-        """Whether it stands among rules that are not stock: a test has to show that a listed client may relay."""
-        return self.ruleset == "check_rcpt"
-
     def text(self) -> str:
         """Return its lines, with braces doubled as in the other templates."""
         return (REFUSE if self.refuses else ACCEPT).replace("{ruleset}", self.ruleset).replace("{answer}", self.answer)
 
 
 STOCK = Hook("Rcpt_ok", "RELAY", "")
-STOCK_OPEN = Hook("Local_check_rcpt", "", " (Local_check_rcpt refuses)")
-OWN = Hook("check_rcpt", "OK", " (check_rcpt accepts)")
-OWN_OPEN = Hook("check_rcpt", "", " (check_rcpt refuses)")
-HOOKS = (STOCK_OPEN, OWN, OWN_OPEN, STOCK)
+
+
+def accepting(ruleset: str) -> Hook:
+    """Return the hook before a rule of ``ruleset`` (str) that refuses: it accepts for a listed client."""
+    return Hook(ruleset, STOCK.answer if ruleset == STOCK.ruleset else "OK", f" ({ruleset} {ACCEPTS})")
+
+
+def refusing(ruleset: str) -> Hook:
+    """Return the hook in ``ruleset`` (str) that refuses clients that may not relay."""
+    return Hook(ruleset, "", f" ({ruleset} {REFUSES})")
+
+
+def hook_in(marker: str) -> Hook:
+    """Return the hook that the line ``marker`` names."""
+    found = NOTE.search(marker)
+    if found is None:
+        return STOCK
+    return accepting(found[1]) if found[2] == ACCEPTS else refusing(found[1])
 
 
 class Ruleset:
@@ -171,10 +207,11 @@ class Ruleset:
         self.relayers_db = relayers_db
         self.window = window
 
-    def text(self, hook: Hook = STOCK, everybody: bool = False) -> str:
+    def text(self, hook: Hook = STOCK, everybody: bool = False, configuration: str = "") -> str:
         """Return the lines for sendmail.cf. TABs separate the sides of a rule (Sendmail Operation Guide, 5.1).
 
-        With ``everybody`` every client counts as listed: for a test, never to be installed.
+        With ``everybody`` every client counts as listed: for a test, never to be installed. ``configuration`` is the text that
+        the lines go into: its local mailers and its mailertable.
         """
         look_up = CLOCK + LOOK_UP + RECENT if self.window else LOOK_UP + LISTED
         if everybody:
@@ -184,7 +221,13 @@ class Ruleset:
             window=f" for {self.window} minutes after its timestamp" if self.window else "",
             relayers_db=self.relayers_db,
             seconds=self.window * 60,
+            mailers="".join(f"R$* $| $#{name} $*\t$@ OK\n" for name in local_mailers(configuration)) if hook.refuses else "",
+            mailertable=MAILERTABLE if "\nKmailertable " in configuration else "",
         )
+
+    def more(self, hook: Hook) -> str:
+        """Return the lines for a further place, besides text()."""
+        return hook.text().format()
 
 
 def window_of(text: str) -> int | None:

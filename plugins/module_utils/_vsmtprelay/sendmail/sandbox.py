@@ -8,12 +8,12 @@ A sendmail.cf and a sendmail.mc are programs: m4 has syscmd, esyscmd and debugfi
 and maps over any file that it may read. Run by root over a customer's file, they make that customer root. So the program gets:
 
 - the uid and the primary group of the owner, no supplementary groups, no capabilities and no way to new ones (setpriv(1));
-- an empty network, a process and an IPC namespace of its own (namespaces(7)): it is process 1 there, so whatever it leaves
-  behind ends with it;
-- a view of the file system in which everything is read-only, but for a small /tmp of its own. /proc shows its own processes
-  alone: through /proc/PID/root, another one of the same user would lead to files that can be written. /run is hidden with
-  its sockets: nscd, for one, would ask name servers on the program's behalf;
-- host names from /etc/hosts alone, and no name servers: a query takes sendmail to a temporary error, instead of an answer;
+- a network with nothing but loopback, a process and an IPC namespace of its own (namespaces(7)): it is process 1 there, so
+  whatever it leaves behind ends with it;
+- a view of the file system in which everything is read-only, but for a small /tmp of its own if it has a user's rights. /proc
+  shows its own processes alone: through /proc/PID/root, another one of the same user would lead to files that can be
+  written. /run is hidden with its sockets: nscd, for one, would ask name servers on the program's behalf;
+- host names from /etc/hosts and from a name server of its own (resolver), so that no query leaves the host or gets lost;
 - an empty environment, and limits for time, memory, processes, files and output (prlimit(1)).
 
 The namespaces are those of a thread (unshare(2)), which sets them up with a few system calls and starts the program: some
@@ -25,14 +25,18 @@ setpriv(1) alone would leave the customer a network and processes that outlive t
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import os
 import re
 import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 from .. import programs
 from ..errors import BusyError, MalformedError
 from ..files.owner import group_of
+from .resolver import ADDRESS, Resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ PRIVATE = "/run"
 NSSWITCH = b"""\
 passwd: files
 group: files
-hosts: files
+hosts: files dns
 networks: files
 protocols: files
 services: files
@@ -61,12 +65,19 @@ services: files
 
 # From <linux/sched.h> and <sys/mount.h>.
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000
+# Makes namespaces, writes its process number to one descriptor, and stays until it can read a line from another one.
+HOLDER = (
+    *("unshare", "--user", "--net", "--"),
+    *("sh", "-c", 'echo $$ >"/proc/self/fd/$1"; read -r end <"/proc/self/fd/$2"', "sh"),
+)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 SEALED = MS_NOSUID | MS_NODEV | MS_NOEXEC
 # Options that a remount takes away unless it is given them, by their names in /proc/PID/mountinfo (proc(5)).
 KEPT = {b"nodev": MS_NODEV, b"noexec": MS_NOEXEC, b"noatime": 1024, b"nodiratime": 2048, b"relatime": 1 << 21}
+# netdevice(7).
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
@@ -75,8 +86,12 @@ def path_of(name: str) -> str:
     return os.path.join(PRIVATE, name)
 
 
+class NoNamespaces(MalformedError):
+    """This process may make no namespaces."""
+
+
 def run(
-    uid: int,
+    uid: int | None,
     command: Sequence[str],
     data: bytes = b"",
     directory: str = "/",
@@ -85,61 +100,71 @@ def run(
 ) -> programs.Ended:
     """Run ``command`` with the rights of the user ``uid`` in ``directory``, ``data`` as its standard input, and wait.
 
+    Without a ``uid`` it keeps the rights of this process, within the same namespaces and limits.
+
     ``files`` (name → content) are at path_of() for the program, read-only. The directory is entered with the rights of the
     user as well.
 
     Raises BusyError after ``seconds``, and MalformedError if it prints more than MOST_OUTPUT: nothing of it runs any more then.
-    Raises MalformedError if this process may make no namespaces.
+    Raises NoNamespaces if this process may make none.
     """
     # A thread of its own, since it cannot leave the namespaces again.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_run_here, uid, command, data, directory, files or {}, seconds).result()
+    with Resolver() as resolver, ThreadPoolExecutor(1) as thread:
+        return thread.submit(_run_here, resolver, uid, command, data, directory, files or {}, seconds).result()
 
 
 def _run_here(
-    uid: int, command: Sequence[str], data: bytes, directory: str, files: Mapping[str, bytes], seconds: float
+    resolver: Resolver,
+    uid: int | None,
+    command: Sequence[str],
+    data: bytes,
+    directory: str,
+    files: Mapping[str, bytes],
+    seconds: float,
 ) -> programs.Ended:
     """As run(), in the calling thread, which is in namespaces of its own from then on."""
-    gid = group_of(uid)
-    limits = [
-        *(f"--cpu={SECONDS}", f"--as={MEMORY}", f"--nproc={_tasks_of(uid) + PROCESSES}", f"--nofile={DESCRIPTORS}"),
-        *(f"--fsize={FILE_BYTES}", "--core=0"),
-    ]
-    rights = [
-        *(f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"),
-        # If this process is killed.
-        "--pdeathsig=KILL",
-    ]
+    limits = [f"--cpu={SECONDS}", f"--as={MEMORY}", f"--nofile={DESCRIPTORS}", f"--fsize={FILE_BYTES}", "--core=0"]
+    # If this process is killed.
+    rights = ["--pdeathsig=KILL"]
+    if uid is not None:
+        limits.append(f"--nproc={_tasks_of(uid) + PROCESSES}")
+        rights += [f"--reuid={uid}", f"--regid={group_of(uid)}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
+        rights.append("--bounding-set=-all")
     # The environment first: the owner can read it from any process that has this uid. Only process 1 of the new namespace can
     # mount its /proc, which the setpriv of Debian 11 needs. The directory last, with the rights of the owner.
     prefix = ["env", "-i", "unshare", "--mount-proc", "--", "prlimit", *limits, "--", "setpriv", *rights, "--"]
     if directory != "/":
         prefix += ["env", f"--chdir={directory}"]
     try:
-        _enter(uid, gid, files)
+        _enter(uid, files)
+        resolver.open()
     except OSError as error:
-        raise MalformedError(
+        raise NoNamespaces(
             f"it belongs to an ordinary user, and {command[0]} cannot be run with the rights of that user alone: "
             f"{error.strerror}; run this where root may make namespaces (CAP_SYS_ADMIN), or give the whole tree to root"
         ) from None
     name = os.path.basename(command[0])
+    if uid is not None:
+        name += ", with the rights of the owner"
     try:
         return programs.run([*prefix, *command], seconds, data, most=MOST_OUTPUT)
     except BusyError:
-        raise BusyError(f"{name}, with the rights of the owner: did not end within {seconds:g} seconds") from None
+        raise BusyError(f"{name}: did not end within {seconds:g} seconds") from None
     except MalformedError:
-        raise MalformedError(f"{name}, with the rights of the owner: printed more than {MOST_OUTPUT} bytes") from None
+        raise MalformedError(f"{name}: printed more than {MOST_OUTPUT} bytes") from None
 
 
-def _enter(uid: int, gid: int, files: Mapping[str, bytes]) -> None:
+def _enter(uid: int | None, files: Mapping[str, bytes]) -> None:
     """Take the calling thread and its future children to namespaces as described above. Raises OSError."""
     libc = _Libc()
-    libc.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET)
+    # The network first: a thread in a new PID namespace may start one program, which is process 1 there.
+    _enter_network(libc)
+    libc.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID)
     # From here on no mount is seen outside (mount_namespaces(7)).
     libc.mount(None, "/", None, MS_REC | MS_PRIVATE)
     libc.mount("tmpfs", PRIVATE, "tmpfs", SEALED, "mode=0755")
     # The names are those of resolver(5), nsswitch.conf(5) and hosts(5).
-    own = {"resolv.conf": b"", "nsswitch.conf": NSSWITCH, "hosts": _hosts()}
+    own = {"resolv.conf": f"nameserver {ADDRESS}\noptions timeout:1\n".encode(), "nsswitch.conf": NSSWITCH, "hosts": _hosts()}
     for name, content in {**own, **files}.items():
         _write(path_of(name), content)
     for name in own:
@@ -153,7 +178,49 @@ def _enter(uid: int, gid: int, files: Mapping[str, bytes]) -> None:
                 libc.mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | flags)
         except OSError:
             continue  # hidden below another one, or a container may not
-    libc.mount("tmpfs", "/tmp", "tmpfs", SEALED, f"{TMP_OPTIONS},uid={uid},gid={gid}")
+    if uid is not None:
+        libc.mount("tmpfs", "/tmp", "tmpfs", SEALED, f"{TMP_OPTIONS},uid={uid},gid={group_of(uid)}")
+
+
+def _enter_network(libc: _Libc) -> None:
+    """Take the calling thread to a network of its own, with nothing but loopback. Raises OSError.
+
+    Root lacks CAP_NET_ADMIN in some containers, such as those of systemd-nspawn, and so can bring no interface up. Whoever
+    makes a user namespace has all capabilities over its network (user_namespaces(7)); a process with threads can make none.
+    """
+    libc.unshare(CLONE_NEWNET)
+    try:
+        _raise_loopback()
+        return
+    except PermissionError:
+        pass
+    said, saying = os.pipe()
+    waiting, ending = os.pipe()
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            command = [*HOLDER, str(saying), str(waiting)]
+            held = thread.submit(programs.run, command, SECONDS, descriptors=(saying, waiting))
+            held.add_done_callback(lambda _held: os.write(saying, b"\n"))
+            try:
+                process = os.read(said, 32).strip().decode()
+                if not process:
+                    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+                with open(f"/proc/{process}/ns/net", "rb") as network:
+                    libc.setns(network.fileno(), CLONE_NEWNET)
+            finally:
+                os.write(ending, b"\n")
+    finally:
+        for descriptor in (said, saying, waiting, ending):
+            os.close(descriptor)
+    _raise_loopback()
+
+
+def _raise_loopback() -> None:
+    """Bring the loopback interface of the network namespace up (netdevice(7)). Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = fcntl.ioctl(any_socket, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
+        (flags,) = struct.unpack_from("16xh", request)
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
 
 
 def _hosts() -> bytes:
@@ -217,6 +284,9 @@ class _Libc:
 
     def unshare(self, flags: int) -> None:
         self._check("new namespaces", self._library.unshare(flags))
+
+    def setns(self, descriptor: int, kind: int) -> None:
+        self._check("another namespace", self._library.setns(descriptor, kind))
 
     def mount(self, source: str | None, path: str | bytes, kind: str | None, flags: int, options: str = "") -> None:
         words = [None if word is None else os.fsencode(word) for word in (source, path, kind)]
