@@ -35,7 +35,7 @@ def render(kinds, places, answers):
         elsewhere, here = (REMOTE, LITERAL), (LOCAL, POSTMASTER, *kind.local)
         before = _codes(found["before"], elsewhere)
         if kind.refused:
-            rows.append([kind.name, f"refused: “{kind.refused}”", before, "", "", _codes(found["before"], here)])
+            rows.append([kind.name, f'refused: "{kind.refused}"', before, "", "", _codes(found["before"], here)])
             continue
         own = list(dict.fromkeys(_codes(found[phase], here) for phase in ("before", "unlisted", "listed")))
         after = [_codes(found[phase], elsewhere) for phase in ("unlisted", "listed")]

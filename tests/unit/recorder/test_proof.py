@@ -464,7 +464,11 @@ def test_a_dovecot_in_a_container_is_none_of_this_host(run_as_dovecot, public_di
 
     monkeypatch.setattr(os, "stat", elsewhere)
     assert ours(dovecot_instances.running_instances(), public_directory) == []
-    monkeypatch.setattr(os.path, "samestat", lambda *unused: (_ for _ in ()).throw(ProcessLookupError()))
+
+    def ended(*_statuses):
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os.path, "samestat", ended)
     assert ours(dovecot_instances.running_instances(), public_directory) == []
 
 
