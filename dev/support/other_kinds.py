@@ -117,7 +117,6 @@ def version_1(magic: int, order: str) -> bytes:
 COMPLETE = {
     "btree": Maker(kinds.BTREE, loaded("-t", "btree")),
     "btree of the other byte order": Maker(kinds.BTREE, loaded("-t", "btree", "-c", "db_lorder=4321")),
-    "btree of makemap": Maker(kinds.BTREE, by_program(TEXT, "makemap", "btree"), "makemap"),
     "text": Maker(kinds.TEXT, of_content(TEXT.encode())),
     "text in UTF-8": Maker(kinds.TEXT, of_content(f"# für alle\n{TEXT}".encode())),
     "several databases": Maker(kinds.NAMED, loaded("-t", "hash", "-c", "database=NAME")),
