@@ -166,8 +166,13 @@ WRONG = {
     ),
 }
 BROKEN = {
-    "a sendmail.cf that sendmail does not read": (a_broken_sendmail_cf, "/etc/mail/sendmail.cf: sendmail rejects it"),
-    "a sendmail.mc that m4 does not read": (a_broken_sendmail_mc, "/etc/mail/sendmail.mc: m4 rejects it"),
+    "a sendmail.cf that sendmail does not read": (a_broken_sendmail_cf, {}, "/etc/mail/sendmail.cf: sendmail rejects it"),
+    # By default the sendmail.cf alone is edited then, with a warning: tests/system/sendmail_cf.
+    "a sendmail.mc that m4 does not read": (
+        a_broken_sendmail_mc,
+        {"pop_before_smtp_sendmail_source": "mc"},
+        "/etc/mail/sendmail.mc: no sendmail.cf can be generated from it here",
+    ),
 }
 
 
@@ -188,7 +193,7 @@ def test_each_fault_of_the_variables_is_a_line_with_the_name_of_the_variable_and
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_file_that_does_not_take_the_ruleset_is_named_before_anything_is_installed(lab, mail_host, host, case):
-    arrange, said = BROKEN[case]
+    arrange, source, said = BROKEN[case]
     # As on a host to which the role comes for the first time, but for the packages.
     variables = {"files": [{"path": "/etc/mail/sendmail.cf"}], "source": "auto", "state": "absent"}
     playbook = CHECKOUT / "tests/system/sendmail_cf/rulesets.yml"
@@ -197,7 +202,7 @@ def test_a_file_that_does_not_take_the_ruleset_is_named_before_anything_is_insta
     try:
         arrange(host)
         before = fingerprint(mail_host)
-        run = play(lab, "vsmtp.relay.site")
+        run = play(lab, "vsmtp.relay.site", "-e", json.dumps(source))
         assert run.status != 0
         assert [
             line
