@@ -21,7 +21,7 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
 .PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit
-.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder logins breaking hostile-owner clean
+.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder renewal logins breaking hostile-owner clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
@@ -100,8 +100,12 @@ virtual-servers: $(VENV)/ready collection
 fleet: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/system/fleet
 
+# What renewal does takes minutes of waiting, so it has a part of its own, beside another one.
 recorder: $(VENV)/ready collection
-	pytest -s tests/system/recorder
+	pytest -s tests/system/recorder --ignore tests/system/recorder/test_renewal.py
+
+renewal: $(VENV)/ready collection
+	pytest -s tests/system/recorder/test_renewal.py
 
 # WRITE_TABLE=1 writes the table of docs/logins.md.
 logins: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
