@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .judge import Judge
     from .questions import Answers
 
+# Recipients for all clients but the plain stranger: bare names and some with a domain; a name, a literal, and a failing name.
+FEW_LOCAL, FEW_REMOTE = 6, 3
 ANY_DATABASE = "/etc/mail/relayers.db"
 # Who decides whether a file lets strangers relay. Some files accept bounces, or clients without a name, from everybody.
 PLAIN = Question(STRANGERS[0], SENDERS[1], REMOTE)
@@ -57,26 +59,33 @@ def fitting(judge: Judge, path: str, text: str, ruleset: Ruleset) -> str:
             f"no sendmail.cf can be generated from it here, the old file is in place: {error.reason}; edit the sendmail.cf "
             "alone, with source=cf"
         ) from None
-    # If everybody counts as listed, it makes no difference where the database is.
+    # For a stranger, and if everybody counts as listed, it makes no difference where the database is. So files that are the
+    # same are judged once, and each text is read by sendmail before it is taken.
     anywhere = Ruleset(ANY_DATABASE, ruleset.window)
     faults, spare = [], ""
     for candidate in tried:
         if trial.is_open and not candidate.refuses:
             continue
-        after = candidate.text(ruleset)
-        fault = trial.fault_of(after, candidate.refuses) or trial.fault_for_listed(candidate.text(anywhere, everybody=True))
+        fault = trial.fault_of(candidate.text(anywhere), candidate.refuses)
+        fault = fault or trial.fault_for_listed(candidate.text(anywhere, everybody=True))
         if not fault and not trial.forgot_failing:
-            return after
+            return _accepted(judge, path, candidate.text(ruleset))
         if not fault:
-            spare = spare or after
+            spare = spare or candidate.text(ruleset)
         else:
             faults.append(fault)
     if spare:
-        return spare
+        return _accepted(judge, path, spare)
     raise MalformedError(
         f"found no place for the ruleset, the old file is in place: {faults[0]}; make the last rule of check_rcpt refuse "
         "clients that may not relay, with $#error"
     )
+
+
+def _accepted(judge: Judge, path: str, text: str) -> str:
+    """Return ``text`` once sendmail has read it. Raises MalformedError."""
+    judge.accept(path, text)
+    return text
 
 
 class _Trial:
@@ -88,8 +97,13 @@ class _Trial:
         banned = questions.banned_in(original)
         self._local, self._remote = questions.recipients(questions.domains_in(original), banned)
         everything = [*self._local, *self._remote]
+        # All of it for the plain stranger. What other clients may do differs by the kind of recipient only.
+        few = [*self._local[:FEW_LOCAL], *self._remote[:FEW_REMOTE]]
         self._questions = [
-            Question(client, sender, recipient) for recipient in everything for client in CLIENTS for sender in SENDERS
+            Question(client, sender, recipient)
+            for recipient in everything
+            for client in (CLIENTS if recipient in few else (PLAIN.client,))
+            for sender in SENDERS
         ]
         self._questions += [
             PLAIN._replace(sender=f"<{part}@stranger.example>", recipient=recipient)
@@ -112,7 +126,7 @@ class _Trial:
 
         ``closes`` is true if the ruleset refuses clients.
         """
-        after = self._ask(text)
+        after = self._ask(text, remembered=True)
         for question, before, now in self._pairs(after):
             if closes and self.is_open and question.client in STRANGERS and self._leaves(question.recipient):
                 # Who was refused before, for another reason, is refused first for this one.
@@ -149,7 +163,7 @@ class _Trial:
         """Return whether this stranger may send to this host, and gets the answer that a remote recipient gets."""
         replies = self._before.replies
         plain, reply = replies[question._replace(recipient=REMOTE)], replies[question]
-        may_send = any(replies[question._replace(recipient=recipient)] == ACCEPTED for recipient in self._local)
+        may_send = ACCEPTED in self._answers_here(question)
         if not self._local:
             # A file for own clients alone: strangers get the same answer for every recipient.
             may_send = plain == replies[PLAIN]
@@ -161,7 +175,8 @@ class _Trial:
 
     def _answers_here(self, question: Question) -> set[str]:
         """Return what this client and sender get for recipients of this host."""
-        return {self._before.replies[question._replace(recipient=recipient)] for recipient in self._local}
+        here = (question._replace(recipient=recipient) for recipient in self._local)
+        return {self._before.replies[asked] for asked in here if asked in self._before.replies}
 
     def _leaves(self, recipient: str) -> bool:
         mailer = self._before.mailers.get(recipient, "")
