@@ -31,3 +31,11 @@ def lab():
 def reader(lab):
     """A client of somebody who reads mail."""
     return lab.client("reader", address4="192.0.2.101", address6="2001:db8:99::101")
+
+
+@pytest.fixture(scope="session")
+def client(lab):
+    """A client that may use any address of 198.18.0.0/16, which RFC 2544 sets aside for measurements."""
+    client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")
+    client.namespace.ip("route add local 198.18.0.0/16 dev lo")
+    return client

@@ -18,6 +18,7 @@ from .._vsmtprelay.sendmail.cf_text import is_mc, without_ruleset
 from .._vsmtprelay.sendmail.daemon import Daemon
 from .._vsmtprelay.sendmail.fitting import UnusableSourceError, fitting
 from .._vsmtprelay.sendmail.judge import Judge, RejectedError
+from .._vsmtprelay.sendmail.reload import foresee
 from .._vsmtprelay.sendmail.reload import reload as reload_daemons
 from .._vsmtprelay.sendmail.ruleset import Ruleset
 from .files import ensure_file
@@ -221,10 +222,9 @@ class _Editor:
         changes = {result["path"] for result in there if result["changed"]}
         if self._check_mode:
             behind = [daemon for daemon in daemons if daemon.is_behind() or (daemon.path in changes and daemon.is_claimed())]
-            outcome.results = [daemon.path for daemon in behind if not daemon.refusal()]
-            outcome.failures += [daemon.refusal() for daemon in behind if daemon.refusal()]
-            return outcome
-        outcome.results, failed = reload_daemons([daemon for daemon in daemons if daemon.is_behind()], self.restore)
+            outcome.results, failed = foresee(behind)
+        else:
+            outcome.results, failed = reload_daemons([daemon for daemon in daemons if daemon.is_behind()], self.restore)
         outcome.failures += failed
         return outcome
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .._vsmtprelay.sendmail.daemon import Daemon
-from .._vsmtprelay.sendmail.reload import reload
+from .._vsmtprelay.sendmail.reload import foresee, reload
 from .results import finish, for_each
 
 TYPE_CHECKING = False
@@ -19,10 +19,6 @@ def run(module: AnsibleModule) -> None:
     """Run ``module`` with its options, and exit."""
     daemons = for_each(module.params["paths"], Daemon)
     behind = [daemon for daemon in daemons.results if daemon.is_behind() or (module.params["force"] and daemon.is_claimed())]
-    if module.check_mode:
-        reloaded = [daemon.path for daemon in behind if not daemon.refusal()]
-        daemons.failures += [daemon.refusal() for daemon in behind if daemon.refusal()]
-    else:
-        reloaded, unreloaded = reload(behind)
-        daemons.failures += unreloaded
+    reloaded, unreloaded = foresee(behind) if module.check_mode else reload(behind)
+    daemons.failures += unreloaded
     finish(module, bool(reloaded), daemons, reloaded=reloaded)

@@ -61,14 +61,6 @@ def _timed(request, seconds):
 
 
 @pytest.fixture(scope="session")
-def client(lab):
-    """A client that may use any address of 198.18.0.0/16, which RFC 2544 sets aside for measurements."""
-    client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")
-    client.namespace.ip("route add local 198.18.0.0/16 dev lo")
-    return client
-
-
-@pytest.fixture(scope="session")
 def hosts(request, lab, client, seconds):
     """The hosts of the selected tests by release, set up by the role."""
     begin = time.monotonic()

@@ -191,14 +191,6 @@ def all_logins(lab, hosts):
 
 
 @pytest.fixture(scope="session")
-def client(lab):
-    """A client that may use any address of MANY."""
-    client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")
-    client.namespace.ip(f"route add local {MANY} dev lo")
-    return client
-
-
-@pytest.fixture(scope="session")
 def hosts(lab, client):
     """The hosts by release, each with its own Dovecot set up by the playbook, and the second one by hand."""
     hosts = {release: Host(lab, client, release, 80 + number) for number, release in enumerate(RELEASES)}

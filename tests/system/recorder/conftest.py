@@ -30,14 +30,6 @@ ACCEPT_UNDER_LOAD = """sed -i 's/^#*O RefuseLA=.*/O RefuseLA=1000/' /etc/mail/se
 
 
 @pytest.fixture(scope="session")
-def client(lab):
-    """A client that may use any address of MANY."""
-    client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")
-    client.namespace.ip(f"route add local {MANY} dev lo")
-    return client
-
-
-@pytest.fixture(scope="session")
 def hosts(lab, client):
     """The hosts by release. Their database has a file system of its own, which can be filled and made read-only."""
     guests = {release: lab.guest(f"recorder-{release}", release=release) for release in RELEASES}

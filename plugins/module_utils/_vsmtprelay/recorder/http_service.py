@@ -17,7 +17,7 @@ import functools
 import json
 import re
 import time
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from ..errors import MalformedError, RelayError
 from . import key as recorder_key
@@ -156,7 +156,7 @@ class Recorder:
     def _ask_again(self, entry: LoginEntry, server: VirtualServer) -> None:
         """Ask about the account of ``entry``, which an earlier recorder has accepted, and record it."""
         base, *account = entry.account
-        master = self._master_of(f"{BASE}{quote(base)}")
+        master = self._master(base)
         try:
             login = Login.of_account(account)
         except (MalformedError, ValueError):
@@ -229,7 +229,7 @@ class Recorder:
 
     async def _note_probe(self, probe: Probe, query: str) -> None:
         """Note that ``probe`` arrived, and whether Dovecot can be asked about accounts."""
-        fault, master = "", self._master_of(query)
+        fault, master = "", self._master(self._base_in(query))
         if master is not None:
             try:
                 await asyncio.wait_for(master.check(probe.login), ASK_SECONDS)
@@ -264,18 +264,22 @@ class Recorder:
             self._log.count("refused", f"report refused: more than {LARGEST_REPORT} bytes")
             raise
         else:
-            master = self._master_of(request.query_string)
+            master = self._master(self._base_in(request.query_string))
             if master is None:
                 await self._record(login, server, LoginEntry(server.relayers_db, login.key, now))
             else:
                 await self._record_if_let_in(master, login, server, now)
 
-    def _master_of(self, query: str) -> AuthMaster | None:
-        """Return what asks the Dovecot instance that sent a request with this query, or None if no Dovecot is to be asked."""
+    def _base_in(self, query: str) -> str:
+        """Return the base directory of the Dovecot that sent a request with this query; empty if none is to be asked."""
         base = self._dovecot
         for word in SEPARATORS.split(query) if base and BASE in query else ():
             if word.startswith(BASE):
                 base = unquote(word[len(BASE) :])
+        return base
+
+    def _master(self, base: str) -> AuthMaster | None:
+        """Return what asks the Dovecot instance with the base directory ``base``, or None if no Dovecot is to be asked."""
         if not base:
             return None
         if base not in self._masters:

@@ -109,7 +109,7 @@ class Judge:
         maps = maps_in(text)
         if not maps or is_mc(path):
             return []
-        return [_shown(one, MOST_SHOWN) for one in failing_maps(self._read(path, text, script_for_maps(maps))[0].text)]
+        return [_shown(one) for one in failing_maps(self._read(path, text, script_for_maps(maps))[0].text)]
 
     def _answers(self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str]) -> Answers:
         ended, name = self._read(path, text, script(asked, addresses), MORE_RULESETS.encode())
@@ -118,7 +118,7 @@ class Judge:
             raise MalformedError("sendmail does not answer all questions about it; see what sendmail -C FILE -bt prints")
         # Warnings about the file are not news; the rest is about maps that it cannot use.
         complaints = [line for line in ended.errors.decode("utf-8", "replace").splitlines() if line and name not in line]
-        answers.complaint = _shown("; ".join(dict.fromkeys(complaints)), MOST_SHOWN)
+        answers.complaint = _shown("; ".join(dict.fromkeys(complaints)))
         return answers
 
     def _read(self, path: str, text: str, questions: bytes, more: bytes = b"") -> tuple[programs.Ended, str]:
@@ -227,10 +227,10 @@ def _is_denied(kind: bytes, arguments: bytes) -> bool:
 
 
 def _rejected(program: str, complaints: Sequence[str]) -> RejectedError:
-    message = f"{program} rejects it, the old file is in place: {_shown('; '.join(complaints), MOST_SHOWN)}"
-    return RejectedError(message, f"{program}: {_shown(complaints[0], MOST_SHOWN)}")
+    message = f"{program} rejects it, the old file is in place: {_shown('; '.join(complaints))}"
+    return RejectedError(message, f"{program}: {_shown(complaints[0])}")
 
 
-def _shown(complaint: str, most: int) -> str:
+def _shown(complaint: str) -> str:
     """Return the beginning of what a program printed."""
-    return complaint if len(complaint) <= most else f"{complaint[:most]}…"
+    return complaint if len(complaint) <= MOST_SHOWN else f"{complaint[:MOST_SHOWN]}…"

@@ -45,6 +45,18 @@ def reload(daemons: Iterable[Daemon], restore: Callable[[str], bool] = _nothing)
     return done, failures
 
 
+def foresee(daemons: Iterable[Daemon]) -> tuple[list[str], list[str]]:
+    """Return what reload() would if each daemon that may be signalled came back; none is signalled."""
+    paths, failures = [], []
+    for daemon in daemons:
+        refusal = daemon.refusal()
+        if refusal:
+            failures.append(refusal)
+        else:
+            paths.append(daemon.path)
+    return paths, failures
+
+
 def _outcome(daemon: Daemon, restore: Callable[[str], bool]) -> str:
     """Restore the old configuration of a daemon that did not come back, and return the outcome as text."""
     try:
