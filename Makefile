@@ -21,14 +21,15 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(BUILD)/molecule
 export GUESTS_STATE ?= $(BUILD)/guests
 
 .PHONY: help demo test test-fast test-matrix lint unit gates changelog release pre-commit
-.PHONY: images molecule mail sendmail-cf virtual-servers fleet recorder renewal logins breaking hostile-owner clean
+.PHONY: images molecule mail sendmail-cf virtual-servers fleet page recorder renewal logins metrics clients sharing sharing-pages provider breaking hostile-owner test-bed power-cut clean
 help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
 	@echo 'make test-fast   lint and unit tests only'
+	@echo 'make test-next   Debian testing and the ansible-core to come: what works there'
 	@echo 'make gates       ansible-test, galaxy-importer and the linters of collections'
 	@echo 'make release     builds the tarball and checks it'
-	@echo 'make bench       measures the database, the login recorder and the role; writes docs/benchmarks/'
+	@echo 'make bench       measures the database, the login recorder, the role and sharing; writes docs/benchmarks/'
 	@echo 'make clean       removes guests, networks, images and environments'
 
 demo: $(VENV)/ready collection
@@ -41,6 +42,12 @@ test: $(VENV)/ready
 test-matrix: test
 	$(GATES) matrix
 	pytest --full -s tests/system/mail tests/system/recorder tests/system/virtual_servers tests/system/breaking tests/system/hostile_owner
+	pytest --full -s tests/system/sharing --ignore tests/system/sharing/test_pages.py
+
+# Debian testing and the ansible-core to come: says what fails there, and never fails itself.
+.PHONY: test-next
+test-next: $(VENV)/ready collection
+	@PYTHONPATH=dev dev/next
 
 test-fast: lint unit
 
@@ -49,7 +56,7 @@ lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	ruff format --check .
 	mypy
 	yamllint --strict .
-	shellcheck dev/set-up dev/suite $$(git ls-files '*.sh' '*.bash-completion')
+	shellcheck dev/set-up dev/suite dev/next $$(git ls-files '*.sh' '*.bash-completion')
 	$(GATES) target-syntax
 	cd $(BUILD)/ansible_collections/vsmtp/relay && ANSIBLE_COLLECTIONS_PATH=$(BUILD) ansible-lint --offline --profile production
 
@@ -86,7 +93,7 @@ pre-commit: $(VENV)/ready
 
 # Built outside the guests' network, which has no way out.
 images: $(VENV)/ready
-	for release in bookworm trixie bullseye; do $(GUESTS) image $$release || exit; done
+	for image in bookworm trixie bullseye programs; do $(GUESTS) image $$image || exit; done
 
 mail: $(VENV)/ready collection
 	pytest tests/system/mail
@@ -100,8 +107,12 @@ virtual-servers: $(VENV)/ready collection
 fleet: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/system/fleet
 
+# WRITE_PICTURES=1 draws the pictures of docs/operations.md.
+page: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
+	pytest -s tests/system/page
+
 # What renewal does takes minutes of waiting, so it has a part of its own, beside another one.
-recorder: $(VENV)/ready collection
+recorder: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest -s tests/system/recorder --ignore tests/system/recorder/test_renewal.py
 
 renewal: $(VENV)/ready collection
@@ -111,11 +122,39 @@ renewal: $(VENV)/ready collection
 logins: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
 	pytest tests/system/logins
 
+# DRAW_DASHBOARD=1 draws the picture of the dashboard.
+metrics: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
+	pytest -s tests/system/metrics
+
+# WRITE_TABLE=1 writes the table of docs/clients.md.
+clients: $(VENV)/ready collection
+	pytest tests/system/clients
+
+# What happens within a second is measured, so it runs alone, or beside a part that waits.
+sharing: $(VENV)/ready collection $(BUILD)/ansible_collections/vsmtp/relay
+	pytest -s tests/system/sharing --ignore tests/system/sharing/test_pages.py
+
+# Other hosts, and no seconds that count.
+sharing-pages: $(VENV)/ready collection
+	pytest tests/system/sharing/test_pages.py
+
+# docs/provider.md from its beginning to its end, with the files of docs/provider.
+provider: $(VENV)/ready collection
+	pytest tests/system/provider
+
 breaking: $(VENV)/ready collection
 	pytest -s tests/system/breaking
 
 hostile-owner: $(VENV)/ready collection
 	pytest -s tests/system/hostile_owner
+
+# The mail hosts' own machinery: that it knows which of them run, and says why one does not.
+test-bed: $(VENV)/ready collection
+	pytest tests/system/test_bed
+
+# The machine is an emulated one: it needs the processor more than time.
+power-cut: $(VENV)/ready collection
+	pytest -s tests/system/power_cut
 
 # What a killed run left is cleared outside the guests' network too.
 molecule: $(VENV)/ready collection images

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import subprocess
 import sys
 import time
@@ -14,11 +15,12 @@ from typing import Any
 from guests import GuestsError, Lab
 from support.playbook import CHECKOUT
 
-from . import fleet, mail_host, recorder, virtual_servers
+from . import fleet, mail_host, recorder, sharing, virtual_servers
 from .fleet_report import render as render_fleet
 from .recorder_report import render as render_recorder
 from .report import PLOT, render
 from .results import Results
+from .sharing_report import render as render_sharing
 from .virtual_servers_report import render as render_virtual_servers
 
 PAGES = CHECKOUT / "docs" / "benchmarks"
@@ -29,14 +31,21 @@ SERVICES = ("cron", "dovecot", "sendmail")
 
 def main() -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(prog="bench", description="How fast the database, the recorder and the role are.")
+    parser = argparse.ArgumentParser(prog="bench", description="How fast the database, the recorder, the role and sharing are.")
     parser.add_argument("--quick", action="store_true", help="small databases and few turns: only to see whether it works")
-    parser.add_argument("--only", choices=PARTS, help="measure one of them, and leave the pages of the others as they are")
+    parser.add_argument(
+        "--only", choices=_parts(None), help="measure one of them, and leave the pages of the others as they are"
+    )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIRECTORY",
         help="where to write the pages and the plot (default: docs/benchmarks; with --quick: nowhere)",
+    )
+    parser.add_argument(
+        "--earlier",
+        metavar="REVISION",
+        help="measure the recorder of this revision (git) as well, in turns with the present one",
     )
     options = parser.parse_args()
     directory = options.output or (None if options.quick else PAGES)
@@ -44,7 +53,7 @@ def main() -> int:
         directory.mkdir(parents=True, exist_ok=True)
     try:
         with Lab() as lab:
-            for name, part in PARTS.items():
+            for name, part in _parts(options.earlier).items():
                 if options.only in (None, name):
                     begin = time.monotonic()
                     part(lab, options.quick, directory)
@@ -89,12 +98,15 @@ def _write(path: Path, report: str) -> None:
     mail_host.say(f"    written: {path}")
 
 
-PARTS: dict[str, Part] = {
-    "database": _database,
-    "recorder": _report(recorder.measure, render_recorder, "recorder.md"),
-    "virtual_servers": _report(virtual_servers.measure, render_virtual_servers, "virtual_servers.md"),
-    "fleet": _report(fleet.measure, render_fleet, "fleet.md"),
-}
+def _parts(earlier: str | None) -> dict[str, Part]:
+    """Return what is measured, by name; the recorder of the revision ``earlier`` (git) as well, if one is given."""
+    return {
+        "database": _database,
+        "recorder": _report(functools.partial(recorder.measure, revision=earlier), render_recorder, "recorder.md"),
+        "virtual_servers": _report(virtual_servers.measure, render_virtual_servers, "virtual_servers.md"),
+        "fleet": _report(fleet.measure, render_fleet, "fleet.md"),
+        "sharing": _report(sharing.measure, render_sharing, "sharing.md"),
+    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .in_guest.versions import NOW
+
 Turn = tuple[float, list[float]]
 
 
@@ -18,6 +20,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 class Records:
     """The recorder alone: each list has an item for each turn; ``took`` has the times of all reports of a turn."""
 
+    version: str
     variant: str
     entries: int
     connections: int
@@ -46,6 +49,7 @@ class LoginRow:
     """Logins, ``together`` at a time, to the Dovecot with the recorder and to the one without it, in turns."""
 
     release: str
+    version: str
     entries: int
     together: int
     reported: list[Turn]
@@ -76,6 +80,25 @@ class LoginRow:
 
 
 @dataclass(frozen=True)
+class BusyRow:
+    """Logins on a host whose cores are all busy.
+
+    How many there were, how many of them were let in before they were recorded, and the seconds of the later half.
+    """
+
+    release: str
+    version: str
+    logins: int
+    delayed: int
+    took: list[float]
+
+    def summary(self) -> str:
+        """Return a line of progress."""
+        times = f"p50 {quantile(self.took, 0.5) * 1000:.1f} ms, p99 {quantile(self.took, 0.99) * 1000:.1f} ms"
+        return f"{self.release}, busy host, {self.version}: {self.delayed} delayed, {times}"
+
+
+@dataclass(frozen=True)
 class Least:
     """What a login waits for in any case: seconds that an answer at once adds (median), and those of the flushes, each turn."""
 
@@ -94,10 +117,11 @@ class RecorderResults:
 
     records: list[Records]
     logins: list[LoginRow]
+    busy: list[BusyRow]
     least: dict[str, Least]
     hosts: dict[str, dict[str, str]]
 
     def highest(self, release: str, entries: int) -> LoginRow:
-        """Return the row with the most logins a second."""
-        rows = [row for row in self.logins if (row.release, row.entries) == (release, entries)]
+        """Return the row of the present version with the most logins a second."""
+        rows = [row for row in self.logins if (row.release, row.version, row.entries) == (release, NOW, entries)]
         return max(rows, key=lambda row: row.rate(True))

@@ -18,6 +18,7 @@ PROMPT = re.compile(r"(?:\$|root@(?P<host>\w+):~#) (?P<command>.*)")
 VARIES = {
     "stamp": r"\b1\d{9}\b",
     "date": r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b",
+    "iso": r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:?\d\d",
     "age": r"\b\d+ (?:s|min|h|d)\b",
     "ellipsis": "…",
     "space": " {2,}",

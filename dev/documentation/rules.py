@@ -185,7 +185,7 @@ def shows_what_pam_is_told(bed: Bed, block: Block) -> None:
 
 def demonstration(bed: Bed, block: Block) -> None:
     """What the demonstration prints: each step is one that it has. tests/system/mail runs it, and looks for its steps."""
-    program = (CHECKOUT / "dev" / "demo" / "__main__.py").read_text(encoding="utf-8")
+    program = "".join(file.read_text(encoding="utf-8") for file in sorted((CHECKOUT / "dev" / "demo").glob("*.py")))
     steps = [line[4:] for line in block.text.splitlines() if line.startswith("==> ")]
     missing = [step for step in steps if step[:30] not in program]
     if missing or len(steps) < 5:
@@ -201,7 +201,7 @@ def by_a_test_of_its_own(bed: Bed, block: Block) -> None:
 
 def _test_of(block: Block) -> str:
     """Return the test that goes through the page of a block or its section, "" if none does."""
-    return PAGES_WITH_A_TEST.get(block.page) or SECTIONS_WITH_A_TEST.get((block.page, block.section), "")
+    return SECTIONS_WITH_A_TEST.get((block.page, block.section)) or PAGES_WITH_A_TEST.get(block.page, "")
 
 
 def ansible_configuration(bed: Bed, block: Block) -> None:
@@ -213,9 +213,19 @@ def ansible_configuration(bed: Bed, block: Block) -> None:
 
 
 # Each of them takes the commands from the page, and knows its sections by their headings.
-PAGES_WITH_A_TEST = {"docs/migrating.md": "tests/system/mail/test_migrating.py"}
+PAGES_WITH_A_TEST = {
+    "docs/fleet.md": "tests/system/sharing/test_pages.py",
+    "docs/migrating.md": "tests/system/mail/test_migrating.py",
+    "docs/monitoring.md": "tests/system/metrics/conftest.py",
+}
 SECTIONS_WITH_A_TEST = {
+    ("docs/migrating.md", "From DRAC, with POP and SMTP on different hosts"): "tests/system/sharing/test_pages.py",
     ("docs/logins.md", "Several Dovecot instances"): "tests/system/logins/test_2_situations.py",
+    ("docs/provider.md", "Begin"): "tests/system/provider/test_1_set_up.py",
+    ("docs/provider.md", "Set it up"): "tests/system/provider/test_1_set_up.py",
+    ("docs/provider.md", "Roll out a change"): "tests/system/provider/test_2_roll_out.py",
+    ("docs/provider.md", "Forms for the help desk"): "tests/system/provider/test_3_forms.py",
+    ("docs/provider.md", "On call: somebody cannot send"): "tests/system/provider/test_4_on_call.py",
     ("docs/operations.md", "Without a controller"): "tests/system/mail/test_from_the_host_itself.py",
 }
 LANGUAGES: dict[str, Rule] = {"console": console, "cfg": ansible_configuration, "ini": systemd_unit, "m4": sendmail_mc}

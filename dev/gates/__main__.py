@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import ansible_test, branches, galaxy, interpreters, matrix, release, target_syntax
+from . import ansible_test, branches, environments, galaxy, interpreters, matrix, release, target_syntax
 from .errors import GateError
 
 
@@ -29,6 +29,9 @@ def main() -> int:
     test.set_defaults(run=lambda _words: ansible_test.run_all(Path(sys.prefix), interpreters.OLDEST_AND_NEWEST))
     every = command("matrix", "run ansible-test with every ansible-core that the interpreters here allow")
     every.set_defaults(run=lambda _words: matrix.run_all())
+    to_come = command("next-ansible", "make an environment with the newest ansible-core, releases to come included")
+    to_come.add_argument("directory", type=Path)
+    to_come.set_defaults(run=lambda words: print(environments.make_of_next_ansible(words.directory.resolve())))
     importer = command("galaxy-importer", "check a tarball as Galaxy does")
     importer.add_argument("tarball", type=Path)
     importer.set_defaults(run=lambda words: galaxy.import_tarball(words.tarball.resolve()))

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from . import interpreters
 from .errors import GateError
 from .places import CHECKOUT
 
+NEXT_ANSIBLE = "ansible-core>=2.18.0.dev0"
 REQUIREMENTS = CHECKOUT / "tests" / "unit" / "requirements.txt"
 
 
@@ -22,6 +24,17 @@ def make(directory: Path, interpreter: Path, packages: list[str | Path]) -> Path
         _call([directory / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
         complete.touch()
     return directory
+
+
+def make_of_next_ansible(directory: Path) -> Path:
+    """Make an environment anew with the newest ansible-core of all, releases to come included; returns ``directory``.
+
+    It is one that the newest interpreter here allows, and has what the unit tests need. Raises GateError.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    interpreter = next(found for version in reversed(interpreters.ALL) if (found := interpreters.find(version)))
+    # Such a bound is what has pip take pre-releases of this package alone.
+    return make(directory, interpreter, [NEXT_ANSIBLE, "--requirement", REQUIREMENTS])
 
 
 def _call(command: list[str | Path]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +17,10 @@ CONFIGURATION = """\
 CHECK_REQUIRED_TAGS = True
 """
 # Each exception has its reason beside it, and goes along with the collection so that others' ansible-test knows it too.
-EXPECTED = "Ignore files skip ansible-test sanity tests, found ignore-"
+IGNORED = re.compile(r"Ignore files skip ansible-test sanity tests, found ignore-")
+# The importer does not install what it imports, and the example in docs/provider imports these playbooks. make lint has them.
+NOT_INSTALLED = re.compile(r"Failed to find vsmtp\.relay\.\w+ playbook\.")
+EXPECTED = (IGNORED, NOT_INSTALLED)
 
 
 def import_tarball(tarball: Path) -> None:
@@ -27,6 +31,10 @@ def import_tarball(tarball: Path) -> None:
     # Without the collections that are installed for the tests: the importer takes the name of this one for its own.
     settings = {**environment_of_a_stranger(), "GALAXY_IMPORTER_CONFIG": str(configuration)}
     output = run("galaxy-importer", [sys.executable, "-m", "galaxy_importer.main", tarball], cwd=GATES, env=settings)
-    warnings = [line for line in output.splitlines() if ("WARNING" in line or "ERROR" in line) and EXPECTED not in line]
+    warnings = [line for line in output.splitlines() if ("WARNING" in line or "ERROR" in line) and not _is_expected(line)]
     if warnings:
         raise GateError("\n".join(["galaxy-importer:", *warnings]))
+
+
+def _is_expected(line: str) -> bool:
+    return any(each.search(line) for each in EXPECTED)

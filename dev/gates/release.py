@@ -34,8 +34,6 @@ NEEDED = {
     "README.md",
     "changelogs/changelog.yaml",
     "docs/how_it_works.md",
-    "meta/ee-requirements.txt",
-    "meta/execution-environment.yml",
     "meta/runtime.yml",
     "playbooks/site.yml",
     "plugins/module_utils/_vsmtprelay/database/relayers_db.py",

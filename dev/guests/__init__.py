@@ -14,5 +14,6 @@ from .client import Client
 from .errors import CommandFailed, GuestsError
 from .guest import Guest
 from .lab import Lab
+from .programs import Programs
 
-__all__ = ["Client", "CommandFailed", "Guest", "GuestsError", "Lab"]
+__all__ = ["Client", "CommandFailed", "Guest", "GuestsError", "Lab", "Programs"]

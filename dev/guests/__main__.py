@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from . import prerequisites, recipe
 from .errors import GuestsError
-from .image import ensure_image
+from .image import ensure_image, rebuild_image
 from .lab import Lab
 
 
@@ -32,8 +32,9 @@ def main(words: list[str] | None = None) -> int:
 def _image(lab: Lab, arguments: argparse.Namespace) -> None:
     """Build images and print where they lie."""
     prerequisites.require_all()
-    for release in arguments.release:
-        print(ensure_image(lab.state, release))
+    make = rebuild_image if arguments.anew else ensure_image
+    for name in arguments.name:
+        print(make(lab.state, name))
 
 
 def _up(lab: Lab, arguments: argparse.Namespace) -> None:
@@ -91,9 +92,9 @@ def _list(lab: Lab, _: argparse.Namespace) -> None:
         print(f"guest {guest.name} {guest.release} {status} {guest.address4} {guest.address6}")
     for client in lab.clients():
         print("client", client.name, *client.addresses)
-    for release in recipe.RELEASES:
-        for image in sorted(lab.state.images.glob(f"{release}-*")):
-            print(f"image {release} {image}")
+    for name in recipe.RECIPES:
+        for image in sorted(lab.state.images.glob(f"{name}-*")):
+            print(f"image {name} {image}")
 
 
 def _down(lab: Lab, arguments: argparse.Namespace) -> None:
@@ -135,9 +136,9 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=function)
         return command
 
-    releases = ", ".join(recipe.RELEASES)
     command = add("image", _image, "build images where they are missing or outdated")
-    command.add_argument("release", nargs="+", choices=recipe.RELEASES, metavar="RELEASE", help=releases)
+    command.add_argument("--anew", action="store_true", help="build them of today's packages even if they are there")
+    command.add_argument("name", nargs="+", choices=recipe.RECIPES, metavar="IMAGE", help=", ".join(recipe.RECIPES))
     command = add("up", _up, "boot guests and wait until they are ready")
     command.add_argument("name", nargs="+", metavar="NAME[=RELEASE]", help=f"default release: {recipe.RELEASES[0]}")
     command.add_argument("--keep", action="store_true", help="boot a stopped guest with the disk that it had")

@@ -38,6 +38,15 @@ def create(name: str) -> list[Path]:
     return files
 
 
+def directories(name: str) -> list[Path]:
+    """Return the directories of the group NAME, or of the scope of that name where systemd runs this host."""
+    if not SYSTEMD_IS_INIT.is_dir():
+        return [top / name for top in _hierarchies() if (top / name).is_dir()]
+    show = ["systemctl", "show", "--property=ControlGroup", "--value", f"{name}.scope"]
+    group = run_command(show, check=False).stdout.strip().lstrip("/")
+    return [top / group for top in _hierarchies() if (top / group).is_dir()] if group else []
+
+
 def remove(name: str) -> None:
     """End what still runs in the group NAME, and remove the group.
 

@@ -4,32 +4,25 @@
 import contextlib
 import os
 import signal
-import stat
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from . import cgroup, image, process, readiness
+from . import disk, image, journal, process, readiness, recipe, remains, trouble
 from .errors import GuestsError
 from .namespace import run_command
 from .network import Network
+from .nspawn import Nspawn
+from .process import Process
 from .state import State, read_record, write_record
 
 SHUTDOWN_SECONDS = 25
 
-# The overlay is mounted in a mount namespace that ends with the guest: a crash leaves no mount.
-# The names are relative, so that no character of the path has a meaning in the options.
-LAUNCH = """
-set -eu
-echo $$ > "$GUEST_PID_FILE"
-for file in $GUEST_CGROUPS; do echo $$ > "$file"; done
-cd "$GUEST_LAYERS"
-mount -t overlay overlay -o "lowerdir=lower,upperdir=upper,workdir=work" root
-exec "$@"
-"""
+# Until then, systemd-nspawn makes the container; on a busy machine that takes seconds.
+PROCESS_1_SECONDS = 30
 
 
 class Guest:
@@ -42,15 +35,14 @@ class Guest:
         self.name = name
         self.machine = state.full_name(name)
         self.directory = state.guests / name
-        self.log = self.directory / "console.log"
+        self.launched = Nspawn(self.directory, self.machine)
         self.namespace = network.namespace(name)
         self._record_file = self.directory / "guest.json"
-        self._pid_file = self.directory / "nspawn.pid"
-        self._leader: tuple[int, int] | None = None
+        self._leader: tuple[Process, Process] | None = None
         self._turn = threading.RLock()
 
     @property
-    def record(self) -> dict:
+    def record(self) -> dict[str, str]:
         """What was decided for this guest: release, address4, address6, image (all text)."""
         record = read_record(self._record_file)
         if record is None:
@@ -75,13 +67,14 @@ class Guest:
     # Running and stopping
 
     def boot(self, fresh: bool = True) -> None:
-        """Start the guest and return at once; nothing happens where it already runs.
+        """Start the guest and return as soon as it has a process 1; nothing happens where it already runs.
 
-        With fresh it starts with the disk of the image, else with the disk as it was left. Builds
-        the image where it is missing. Raises GuestsError.
+        A guest that is ending is waited for, and started then. With fresh it starts with the disk of the image, else with the
+        disk as it was left. Builds the image where it is missing. Raises GuestsError, with all that is known where the guest
+        ends at once.
         """
         with self._turn, self._state.locked(f"guest-{self.name}"):
-            if self.nspawn() is not None:
+            if self._stays():
                 return
             self._clear_remains()
             upper = self.directory / "upper"
@@ -89,33 +82,34 @@ class Guest:
             if fresh:
                 built = image.ensure_image(self._state, self.release)
                 write_record(self._record_file, {**self.record, "image": str(built)})
-                self._make_disk()
+                disk.make(self._state, self.name, self.record)
             with self._state.locked("network"):
                 self._network.up()
                 record = self.record
                 self._network.attach(self.name, [record["address4"], record["address6"]], answers_everyone=True)
+            disk.lay_over(self.directory, self.record["image"])
             self._launch()
 
     def wait_until_ready(self, timeout: float = 90) -> None:
         """Return once systemd has reached multi-user and ssh, sendmail and Dovecot answer.
 
-        Raises GuestsError with the end of the console log after TIMEOUT seconds, or at once if the
-        guest has ended.
+        Raises GuestsError with all that is known after TIMEOUT seconds, or at once if the guest has ended.
         """
         readiness.wait(self, self._network.controller, timeout)
 
     def stop(self) -> None:
         """Power the guest off, by force if it does not obey in time; its disk is kept.
 
-        No error where it is not running: what a crash left of it is cleared away then.
+        No error where it is not running: what a crash left of it is cleared away then. Raises GuestsError where that does
+        not end.
         """
         with self._turn, self._state.locked(f"guest-{self.name}"):
-            pid = self.nspawn()
-            if pid is not None:
+            nspawn = self.nspawn()
+            if nspawn is not None:
                 self._close_ssh()
                 if self.leader() is not None:
-                    process.send(pid, signal.SIGTERM)
-                    process.wait_until_gone(pid, self.machine, SHUTDOWN_SECONDS)
+                    nspawn.send(signal.SIGTERM)
+                    nspawn.wait(SHUTDOWN_SECONDS)
                 self._kill()
             self._clear_remains()
 
@@ -141,20 +135,16 @@ class Guest:
         """Return whether the guest's systemd-nspawn is alive."""
         return self.nspawn() is not None
 
-    def nspawn(self) -> int | None:
-        """Return the process id of the guest's systemd-nspawn, None where it does not run."""
-        try:
-            pid = int(self._pid_file.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return None
-        return pid if process.is_nspawn_of(pid, self.machine) else None
+    def nspawn(self) -> Process | None:
+        """Return the guest's systemd-nspawn, None where it does not run."""
+        return self.launched.process()
 
-    def leader(self) -> int | None:
-        """Return the process id, seen from the host, of the guest's process 1; None if none."""
+    def leader(self) -> Process | None:
+        """Return the guest's process 1 as the host sees it; None if there is none."""
         nspawn = self.nspawn()
         if nspawn is None:
             self._leader = None
-        elif self._leader is None or self._leader[0] != nspawn or not process.arguments(self._leader[1]):
+        elif self._leader is None or self._leader[0] != nspawn or not self._leader[1].is_alive():
             found = process.leader_of(nspawn)
             self._leader = (nspawn, found) if found is not None else None
         return self._leader[1] if self._leader else None
@@ -167,12 +157,12 @@ class Guest:
         Raises GuestsError where the guest does not run.
         """
         return [
-            *("nsenter", f"--target={self._require_leader()}", "--mount", "--uts", "--ipc", "--net", "--pid"),
+            *("nsenter", f"--target={self._require_leader().pid}", "--mount", "--uts", "--ipc", "--net", "--pid"),
             *("--cgroup", "--root", "--wd", "--", "env", "--ignore-environment", "LC_ALL=C", "HOME=/root", "USER=root"),
             *("TERM=dumb", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ]
 
-    def run(self, command: Sequence[str], **options) -> subprocess.CompletedProcess[str]:
+    def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         """Run COMMAND as root in the guest; options (input, check, timeout) as in run_command.
 
         The environment is small: PATH, HOME, USER, TERM, LC_ALL=C; the directory is /. Raises
@@ -189,7 +179,7 @@ class Guest:
 
         A symbolic link with an absolute target leads astray (to the host). Raises GuestsError.
         """
-        return Path(f"/proc/{self._require_leader()}/root") / str(path).lstrip("/")
+        return Path(f"/proc/{self._require_leader().pid}/root") / str(path).lstrip("/")
 
     def write(self, path: str | os.PathLike[str], text: str, mode: int | None = None) -> None:
         """Write TEXT (UTF-8) into the guest's file PATH; MODE is None (keep it, or 0644) or bits."""
@@ -203,118 +193,75 @@ class Guest:
         """Return the text (UTF-8) of the guest's file PATH; raises OSError."""
         return self.path(path).read_text(encoding="utf-8", errors="replace")
 
+    def journal(self, *options: str) -> str:
+        """Return what journalctl with OPTIONS prints of the guest's journal, whether the guest runs or not."""
+        if self.leader() is not None:
+            # What was logged up to now may not have been written yet.
+            with contextlib.suppress(GuestsError, subprocess.TimeoutExpired):
+                self.run(["journalctl", "--sync"], check=False, timeout=5)
+        return journal.read(self.directory / "upper", options)
+
     # Pieces
 
-    def _require_leader(self) -> int:
-        """Return the leader; raises GuestsError where there is none, after a short deadline."""
+    def _require_leader(self) -> Process:
+        """Return the leader; raises GuestsError where there is none, after a short deadline, with what is known if it died."""
         deadline = time.monotonic() + 5
         while self.nspawn() is not None and time.monotonic() < deadline:
             leader = self.leader()
             if leader is not None:
                 return leader
             time.sleep(0.05)
-        raise GuestsError(f"the guest {self.name} is not running (its console log: {self.log})")
+        if self.launched.has_died():
+            raise GuestsError(f"the guest {self.name} has ended\n{trouble.report(self)}")
+        raise GuestsError(f"the guest {self.name} is not running")
 
-    def _make_disk(self) -> None:
-        """Make a new upper layer, with the few files that differ from guest to guest."""
-        for layer in ("upper", "work", "root"):
-            self._state.remove_tree(self.directory / layer)
-            (self.directory / layer).mkdir(mode=0o755)
-        upper = self.directory / "upper"
-        # What the layer says about a directory hides what the image says: same owner, same mode.
-        lower = Path(self.record["image"])
-        for directory in ("etc", "root", "root/.ssh", "etc/mail"):
-            (upper / directory).mkdir(parents=True)
-            below = lower / directory
-            if below.is_dir():
-                owner = below.stat()
-                os.chown(upper / directory, owner.st_uid, owner.st_gid)
-                (upper / directory).chmod(stat.S_IMODE(owner.st_mode))
-            else:
-                (upper / directory).chmod(0o700)
-        public_key = (self._state.ssh / "id_ed25519.pub").read_text(encoding="ascii")
-        names = (lower / "etc/mail/local-host-names").read_text(encoding="utf-8")
-        for path, text in {
-            "etc/hostname": f"{self.name}\n",
-            "etc/machine-id": f"{uuid.uuid4().hex}\n",
-            "etc/hosts": self._hosts(),
-            "etc/mail/local-host-names": names + f"{self.name}.example.test\n",
-            "root/.ssh/authorized_keys": public_key,
-        }.items():
-            (upper / path).write_text(text, encoding="utf-8")
-            (upper / path).chmod(0o600 if path.endswith("keys") else 0o644)
+    def _stays(self) -> bool:
+        """Return whether the guest runs and is not about to end; waits for one that is, and kills it if that takes too long.
 
-    def _hosts(self) -> str:
-        """Return the text of /etc/hosts: this guest, all others known, and the outside's names."""
-        lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-        own = self.record
-        lines += [f"{own[key]} {self.name}.example.test {self.name} example.test" for key in ("address4", "address6")]
-        for file in sorted(self._state.guests.glob("*/guest.json")):
-            name, other = file.parent.name, read_record(file)
-            if other and name != self.name:
-                lines += [f"{other[key]} {name}.example.test {name}" for key in ("address4", "address6")]
-        return "\n".join([*lines, *readiness.OUTSIDE_NAMES]) + "\n"
+        One whose systemd answers nothing for that time, and does not end, stays.
+        """
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
+        while self.nspawn() is not None:
+            leader = self.leader()
+            ending = leader is None or readiness.is_ending(self, leader)
+            if ending is False:
+                return True
+            if time.monotonic() > deadline:
+                if ending is None:
+                    return True
+                self._kill()
+                return False
+            time.sleep(0.05)
+        return False
 
     def _launch(self) -> None:
-        """Start systemd-nspawn as a daemon of its own; raises GuestsError where it ends at once."""
-        lower = self.directory / "lower"
-        lower.unlink(missing_ok=True)
-        lower.symlink_to(self.record["image"])
-        self._pid_file.unlink(missing_ok=True)
-        nspawn = [
-            *("systemd-nspawn", "--quiet", f"--directory={self.directory / 'root'}", f"--machine={self.machine}"),
-            *(f"--hostname={self.name}", "--register=no", "--keep-unit", "--resolv-conf=off", "--timezone=off"),
-            *("--link-journal=no", "--console=pipe", f"--network-namespace-path={self.namespace.file}", "--boot"),
-        ]
-        command = [
-            *cgroup.launch_prefix(self.machine),
-            *("unshare", "--mount", "--propagation", "slave", "sh", "-c", LAUNCH, "sh", *nspawn),
-        ]
-        environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LC_ALL": "C",
-            "GUEST_PID_FILE": str(self._pid_file),
-            "GUEST_CGROUPS": " ".join(str(file) for file in cgroup.create(self.machine)),
-            "GUEST_LAYERS": str(self.directory),
-        }
-        with open(self.log, "wb") as log:
-            daemon = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-        deadline = time.monotonic() + 10
-        while self.nspawn() is None:
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise GuestsError(f"the guest {self.name} does not start: {self.log_tail()}")
+        """Start systemd-nspawn and wait for process 1; raises GuestsError, with all that is known, where that does not come."""
+        supervisor = self.launched.start(self.name, self.namespace.file, self.release in recipe.UNIFIED_ONLY)
+        deadline = time.monotonic() + PROCESS_1_SECONDS
+        while self.leader() is None:
+            if supervisor.poll() is not None and self.nspawn() is None:
+                raise GuestsError(f"the guest {self.name} ended as soon as it was started\n{trouble.report(self)}")
+            if time.monotonic() > deadline:
+                words = f"the guest {self.name} has no process 1 after {PROCESS_1_SECONDS} s"
+                raise GuestsError(f"{words}\n{trouble.report(self)}")
             time.sleep(0.02)
-
-    def log_tail(self, lines: int = 20) -> str:
-        """Return the last LINES of the console log."""
-        try:
-            text = self.log.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return "(no console log)"
-        return "\n".join(text.splitlines()[-lines:])
 
     def _kill(self) -> None:
         """End the guest's process 1 (and with it all others) and its nspawn, if they still run."""
-        pid = self.nspawn()
-        if pid is None:
+        nspawn = self.nspawn()
+        if nspawn is None:
             return
-        leader = process.leader_of(pid)
+        leader = process.leader_of(nspawn)
         if leader is not None:
-            process.send(leader, signal.SIGKILL)
-            process.wait_until_gone(pid, self.machine, 5)
-        if self.nspawn() is not None:
-            process.send(pid, signal.SIGKILL)
-            process.wait_until_gone(pid, self.machine, 5)
+            leader.send(signal.SIGKILL)
+            nspawn.wait(5)
+        nspawn.send(signal.SIGKILL)
+        nspawn.wait(5)
 
     def _clear_remains(self) -> None:
-        """Take away what a stopped or crashed guest leaves on the host."""
-        self._pid_file.unlink(missing_ok=True)
-        cgroup.remove(self.machine)
-        for base in ("propagate", "unix-export"):
-            with contextlib.suppress(OSError):
-                (Path("/run/systemd/nspawn") / base / self.machine).rmdir()
+        """Take away what a stopped or crashed guest leaves on the host; raises GuestsError where it does not go."""
+        self.launched.forget()
+        remains.clear(self.machine, self.namespace.file)
         with self._state.locked("network"):
             self.namespace.delete()
 

@@ -3,10 +3,11 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from . import inventory, network, prerequisites, recipe
+from . import inotify, inventory, network, prerequisites, recipe
 from .client import Client
 from .errors import GuestsError
 from .guest import Guest
@@ -36,7 +37,7 @@ class Lab:
         """Bring the network up."""
         return self.up()
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove what this object made."""
         self.down(self._made)
 
@@ -65,8 +66,8 @@ class Lab:
         a bad name, and where a running guest has another release.
         """
         _check_name(name)
-        if release is not None and release not in recipe.RELEASES:
-            raise GuestsError(f"no such release: {release} (there are {', '.join(recipe.RELEASES)})")
+        if release is not None and release not in recipe.MAIL_HOSTS:
+            raise GuestsError(f"no such release: {release} (there are {', '.join(recipe.MAIL_HOSTS)})")
         guest = self.guest_by_name(name)
         with self.state.locked("network"):
             file = self.state.guests / name / "guest.json"
@@ -144,6 +145,10 @@ class Lab:
         """Return the guests that run, whoever booted them, by name."""
         return [guest for guest in self.guests() if guest.is_running()]
 
+    def running_or_died(self) -> list[Guest]:
+        """Return the guests that run, and those that ended without being stopped, by name."""
+        return [guest for guest in self.guests() if guest.is_running() or guest.launched.has_died()]
+
     def clients(self) -> list[Client]:
         """Return all recorded clients, by name."""
         names = sorted(file.stem for file in self.state.clients.glob("*.json"))
@@ -154,8 +159,15 @@ class Lab:
         return inventory.render(self.state, self.running())
 
     def boot(self, guests: Iterable[Guest], fresh: bool = True, timeout: float = 90) -> None:
-        """Boot GUESTS side by side and wait until all are ready; raises GuestsError."""
+        """Boot GUESTS side by side and wait until all are ready; raises GuestsError.
+
+        Says on standard error if the host allows too few inotify instances for them. It is left to the host's administrator
+        to allow more: that would stay after the guests are gone.
+        """
         guests = list(guests)
+        warning = inotify.warning(sum(not guest.is_running() for guest in guests))
+        if warning:
+            print(f"guests: {warning}", file=sys.stderr, flush=True)
         _in_parallel(lambda guest: guest.boot(fresh=fresh), guests)
         _in_parallel(lambda guest: guest.wait_until_ready(timeout), guests)
 

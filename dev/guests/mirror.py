@@ -3,9 +3,15 @@
 
 import re
 import subprocess
+import tempfile
+from pathlib import Path
+
+from .errors import GuestsError
 
 # What a host needs to reach its package source at all: proxies, certificates, snapshots, retries.
 TRANSPORT = re.compile(r"^Acquire::(https?::|ftp::|Retries|Check-Valid-Until|Check-Date|ForceIPv)[^ ]* \"[^\"]+\";$")
+
+APT_HELPER = "/usr/lib/apt/apt-helper"
 
 
 def source_lines(release: str, with_updates: bool = True) -> list[str]:
@@ -23,6 +29,24 @@ def source_lines(release: str, with_updates: bool = True) -> list[str]:
         if security:
             lines.append(f"deb {security} {release}-security main")
     return lines
+
+
+def codename(suite: str) -> str:
+    """Return what the release is called that SUITE, such as "testing", stands for at present; raises GuestsError."""
+    archive, _security = _mirrors()
+    if not archive:
+        raise GuestsError(f"cannot tell what {suite} is: this host knows no Debian mirror; run apt-get update")
+    address = f"{archive}/dists/{suite}/InRelease"
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "InRelease"
+        # As apt fetches everything else: over the same proxies, with the same certificates.
+        done = subprocess.run([APT_HELPER, "download-file", address, str(file)], capture_output=True, text=True, check=False)
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+    found = re.search(r"^Codename: (\S+)$", text, re.MULTILINE)
+    if not found:
+        reason = (done.stderr.strip() or "there is no line Codename in it").splitlines()[-1]
+        raise GuestsError(f"cannot read {address} ({reason}): check that the package sources of this host can be reached")
+    return found[1]
 
 
 def transport_options() -> list[str]:

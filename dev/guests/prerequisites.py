@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .errors import GuestsError
@@ -32,10 +32,15 @@ def require_root() -> None:
         raise GuestsError("root is needed for namespaces, mounts and guests: run this as root (sudo)")
 
 
+def packages_without(package_of_command: Mapping[str, str]) -> list[str]:
+    """Return the Debian packages of those commands that are not found on this host."""
+    search = os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin"
+    return [package for command, package in package_of_command.items() if not shutil.which(command, path=search)]
+
+
 def missing_packages() -> list[str]:
     """Return the Debian packages whose command (or Perl module) is not found on this host."""
-    search = os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin"
-    missing = [package for command, package in PACKAGE_OF_COMMAND.items() if not shutil.which(command, path=search)]
+    missing = packages_without(PACKAGE_OF_COMMAND)
     file, package = SWAKS_IPV6
     return missing if file.exists() else [*missing, package]
 

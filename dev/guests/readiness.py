@@ -5,15 +5,22 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from . import network
+from . import network, trouble
 from .errors import GuestsError
 from .namespace import Namespace
+from .process import Process
 
 if TYPE_CHECKING:
     from .guest import Guest
 
 BANNERS = {22: b"SSH-", 25: b"220 ", 110: b"+OK", 143: b"* OK"}
 """What the services say first, by TCP port."""
+
+STATES = ("initializing", "starting", "running", "degraded", "maintenance")
+"""What systemctl says of a system that is not ending."""
+
+SHUTDOWN_NAMES = ("systemd-shutdow", "")
+"""What process 1 is called at its end: the kernel keeps 15 bytes of a name, and an ended process has none."""
 
 OUTSIDE_NAMES = tuple(
     f"{address(network.ELSEWHERE + place)} {name}"
@@ -34,13 +41,31 @@ def wait(guest: "Guest", controller: Namespace, timeout: float) -> None:
         if not missing:
             return
         if not guest.is_running():
-            raise GuestsError(f"the guest {guest.name} has ended; the end of {guest.log}:\n{guest.log_tail()}")
+            raise GuestsError(f"the guest {guest.name} has ended before it was ready\n{trouble.report(guest)}")
         if time.monotonic() > deadline:
             raise GuestsError(
-                f"the guest {guest.name} is not ready after {timeout:g} s, for want of {', '.join(missing)}; "
-                f"the end of {guest.log}:\n{guest.log_tail()}\n{_troubles(guest)}"
+                f"the guest {guest.name} is not ready after {timeout:g} s, for want of {', '.join(missing)}\n"
+                f"{_troubles(guest)}\n{trouble.report(guest)}"
             )
         time.sleep(0.1)
+
+
+def is_ending(guest: "Guest", leader: Process) -> bool | None:
+    """Return whether GUEST, whose process 1 is LEADER, has begun to power off or has just ended; None if it does not answer.
+
+    systemd answers neither at the very beginning nor at the very end.
+    """
+    if leader.name() in SHUTDOWN_NAMES:
+        return True
+    try:
+        # What waits for an answer in a guest that is ending keeps it from doing so.
+        state = guest.run(["systemctl", "is-system-running"], check=False, timeout=3).stdout.strip()
+    except (GuestsError, subprocess.TimeoutExpired):
+        state = ""
+    # It may have ended meanwhile.
+    if state == "stopping" or leader.name() in SHUTDOWN_NAMES:
+        return True
+    return False if state in STATES else None
 
 
 def _answers(guest: "Guest", controller: Namespace, port: int) -> bool:

@@ -11,8 +11,13 @@ DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs"
 
 def block(page: str, language: str) -> str:
     """Return the text of the one block of code in ``language`` on ``page``, a file's name."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", _text(page), re.MULTILINE | re.DOTALL)
+    (found,) = blocks(page, language)
     return found
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the texts of all blocks of code in ``language`` on ``page``, a file's name."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", _text(page), re.MULTILINE | re.DOTALL)
 
 
 def table(page: str, first_column: str) -> list[list[str]]:

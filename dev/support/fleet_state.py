@@ -17,8 +17,10 @@ def server(name: str = "main", **others: Any) -> dict[str, Any]:
         "sendmail_cf": f"/srv/{name}/etc/sendmail.cf",
         "fault": "",
         "ruleset": "live",
+        "window": 1440,
         "entries": 30,
         "pinned": 2,
+        "permanent": 1,
         "oldest": MADE - 30 * HOUR,
         "newest": MADE - 90,
         "ages": [1] * 24 + [4],
@@ -32,10 +34,41 @@ def host(name: str, *servers: dict[str, Any], **others: Any) -> dict[str, Any]:
         "host": name,
         "fault": "",
         "recorder": "up",
+        "recorder_counts": {"since": MADE - 72 * HOUR, "recorded": 90, "delayed": 0, "ignored": 4, "refused": 0, "failed": 0},
         "expiry": {"last": MADE - 5 * HOUR, "status": 0, "late": False},
         "drift": [],
         "drift_fault": "",
         "virtual_servers": list(servers) or [server()],
+        **others,
+    }
+
+
+def engine(name: str = "engine1.example.org:6380", **others: Any) -> dict[str, Any]:
+    """Return what a host says of an engine with which all is well."""
+    return {
+        "engine": name,
+        "connected": True,
+        "since": MADE - 3 * HOUR,
+        "error": None,
+        "offset_ms": 4,
+        "last_published": MADE - 20,
+        "unsent": 0,
+        "lag_ms": 12,
+        "refused": {},
+        **others,
+    }
+
+
+def sharing(*engines: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """Return what a host says of sharing its logins, while all is well."""
+    return {
+        "fault": "",
+        "engines": list(engines) or [engine()],
+        "addresses": {},
+        "todo": 0,
+        "failed_servers": {},
+        "recorder": {"reachable": True, "error": None},
+        "alone_since": None,
         **others,
     }
 
@@ -61,7 +94,7 @@ def troubled() -> dict[str, Any]:
             server("not-read", ruleset="not read yet"),
             server("missing", ruleset="missing"),
             server("no-daemon", ruleset="no daemon"),
-            server("empty", entries=0, pinned=0, oldest=None, newest=None, ages=[0] * 25),
+            server("empty", entries=0, pinned=0, permanent=0, oldest=None, newest=None, ages=[0] * 25),
             server("damaged", fault=f"/srv/damaged/etc/relayers.db: {ugly} is damaged; run vsmtprelay repair"),
         ),
     )

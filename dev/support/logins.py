@@ -2,8 +2,8 @@
 """Log in many times, each time from another address of a network that belongs to this host, and say how it went.
 
 A program of its own (``python -m support.logins``), since it runs inside a client's network. Prints a JSON list with, for each
-login, ``address``, ``protocol``, ``ok``, ``seconds`` from the password to the answer, and with ``--relay`` whether a new SMTP
-session right after it was ``refused``.
+login, ``address``, ``protocol``, ``ok``, ``at`` (epoch seconds of the answer), ``seconds`` from the password to the answer, and
+with ``--relay`` whether a new SMTP session right after it was ``refused``.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def one(options: argparse.Namespace, number: int, address: str) -> dict[str, obj
     try:
         error, seconds = log_in(options.server, Source(address), protocol, options.user, options.password)
         result = {"address": address, "protocol": protocol, "ok": not error, "seconds": seconds, "error": error}
+        result["at"] = time.time()
         if options.relay:
             result["refused"] = rcpt(Source(address), options.server)[0] != 250
     except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto, imaplib.IMAP4.error) as error:

@@ -16,10 +16,23 @@ LOCAL = "alice@example.test"
 SENDER = "sender@example.org"
 
 
+class Address:
+    """One of the many addresses of a client, which stands for the client where connections are to come from there."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self.address4 = address
+        self.namespace = self
+        self._client = client
+
+    def connect(self, server: str, port: int, timeout: float) -> socket.socket:
+        """Return a connection that comes from there."""
+        return self._client.namespace.connect(server, port, timeout, self.address4)
+
+
 class Smtp(smtplib.SMTP):
     """An SMTP session from a client's address, greeted and with the sender given."""
 
-    def __init__(self, client: Client, server: str, port: int = 25) -> None:
+    def __init__(self, client: Client | Address, server: str, port: int = 25) -> None:
         self._client = client
         super().__init__(server, port, local_hostname="client.example.org", timeout=30)
         self.ehlo_or_helo_if_needed()
@@ -46,7 +59,7 @@ class Smtp(smtplib.SMTP):
         self.ehlo()
 
 
-def rcpt(client: Client, server: str, recipient: str = REMOTE) -> tuple[int, str]:
+def rcpt(client: Client | Address, server: str, recipient: str = REMOTE) -> tuple[int, str]:
     """Return the answer to RCPT in a new session."""
     with Smtp(client, server) as session:
         return session.ask(recipient)
@@ -66,7 +79,7 @@ def _tls(connection: socket.socket) -> ssl.SSLSocket:
 class Pop3(poplib.POP3):
     """A POP session from a client's address; over TLS on the port that is for that."""
 
-    def __init__(self, client: Client, server: str, port: int) -> None:
+    def __init__(self, client: Client | Address, server: str, port: int) -> None:
         self._client = client
         super().__init__(server, port, timeout=30)
 
@@ -78,7 +91,7 @@ class Pop3(poplib.POP3):
 class Imap4(imaplib.IMAP4):
     """An IMAP session from a client's address; over TLS on the port that is for that."""
 
-    def __init__(self, client: Client, server: str, port: int) -> None:
+    def __init__(self, client: Client | Address, server: str, port: int) -> None:
         self._client = client
         super().__init__(server, port, timeout=30)
 
@@ -87,7 +100,7 @@ class Imap4(imaplib.IMAP4):
         return _tls(connection) if self.port == imaplib.IMAP4_SSL_PORT else connection
 
 
-def _pop3(client: Client, server: str, port: int, user: str, password: str) -> bool:
+def _pop3(client: Client | Address, server: str, port: int, user: str, password: str) -> bool:
     session = Pop3(client, server, port)
     try:
         session.user(user)
@@ -100,7 +113,7 @@ def _pop3(client: Client, server: str, port: int, user: str, password: str) -> b
     return True
 
 
-def _imap(client: Client, server: str, port: int, user: str, password: str) -> bool:
+def _imap(client: Client | Address, server: str, port: int, user: str, password: str) -> bool:
     session = Imap4(client, server, port)
     try:
         session.login(user, password)
@@ -115,7 +128,9 @@ PORTS = {"pop3": 110, "pop3s": 995, "imap": 143, "imaps": 993}
 PROTOCOLS = {name: (_pop3 if name.startswith("pop3") else _imap, port) for name, port in PORTS.items()}
 
 
-def log_in(client: Client, server: str, protocol: str = "pop3", user: str = "alice", password: str = "alice-secret") -> bool:
+def log_in(
+    client: Client | Address, server: str, protocol: str = "pop3", user: str = "alice", password: str = "alice-secret"
+) -> bool:
     """Log in as a mail program does, and tell whether the server said yes."""
     work, port = PROTOCOLS[protocol]
     return work(client, server, port, user, password)

@@ -16,8 +16,10 @@ FLOORS = (
     ("programs",),
     ("entries", "files", "backends"),
     ("database", "servers", "sendmail"),
-    ("status", "role"),
-    ("recorder", "command"),
+    ("role", "sharing"),
+    ("recorder",),
+    ("status",),
+    ("command",),
 )
 
 

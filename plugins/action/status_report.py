@@ -15,9 +15,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnreadableError
+from ansible_collections.vsmtp.relay.plugins.plugin_utils import status_history
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_facts import host_of
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_page import page
-from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_plots import MissingLibraryError
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_table import table
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import attention
 
@@ -26,6 +27,7 @@ ARGUMENTS = {
     "found": {"type": "list", "elements": "dict"},
     "report": {"type": "path"},
     "json": {"type": "path"},
+    "history": {"type": "path"},
     "strict": {"type": "bool", "default": False},
 }
 
@@ -46,19 +48,11 @@ class ActionModule(ActionBase):
         hosts = arguments["hosts"] if arguments["found"] is None else [host_of(each) for each in arguments["found"]]
         # Through JSON, so that the file holds plain data.
         fleet = {"made": int(time.time()), "hosts": json.loads(json.dumps(hosts))}
-        texts = {}
-        if arguments["json"]:
-            texts[arguments["json"]] = json.dumps(fleet, indent=2) + "\n"
-        if arguments["report"]:
-            try:
-                texts[arguments["report"]] = page(fleet)
-            except MissingLibraryError as error:
-                raise AnsibleActionFail(str(error)) from None
         for line in ("", *table(fleet), ""):
             Display().display(line)
-        for path, text in texts.items():
+        for path, text in _files(fleet, arguments):
             if not self._task.check_mode:
-                _write(os.path.abspath(path), text)
+                _write(path, text)
         sentences = attention(fleet)
         if arguments["strict"] and sentences:
             result.update(
@@ -68,12 +62,30 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, "fleet": fleet, "attention": sentences}
 
 
+def _files(fleet, arguments):
+    """Return the files to be written: pairs of a path and a text."""
+    paths = {name: os.path.abspath(arguments[name]) for name in ("json", "report", "history") if arguments[name]}
+    if len(set(paths.values())) < len(paths):
+        raise AnsibleActionFail(f"{' and '.join(paths)} are to be different files")
+    lines = []
+    if "history" in paths:
+        try:
+            lines = status_history.extended(status_history.read(paths["history"]), fleet)
+        except UnreadableError as error:
+            raise AnsibleActionFail(f"history: {error}") from None
+    texts = {"json": lambda: json.dumps(fleet, indent=2) + "\n", "report": lambda: page(fleet, lines)}
+    texts["history"] = lambda: status_history.text_of(lines)
+    return [(path, texts[name]()) for name, path in paths.items()]
+
+
 def _write(path, text):
     """Replace the file at ``path`` by ``text`` atomically."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".status-")
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)

@@ -19,6 +19,7 @@ ABOUT = {
     "restore": run_words.of_restore,
     "role": run_words.of_role,
     "removal": run_words.of_removal,
+    "engine": run_words.of_engine,
 }
 ARGUMENTS = {
     "about": {"type": "str", "choices": list(ABOUT)},

@@ -30,7 +30,7 @@ options:
         type: path
         required: true
       content:
-        description: The whole text. A present file needs either this, O(files[].source) or O(files[].secret=true).
+        description: The whole text. A present file needs this, O(files[].source), O(files[].sections) or O(files[].secret=true).
         type: str
       source:
         description:
@@ -52,6 +52,19 @@ options:
         type: str
       secret:
         description: Whether it holds the secret of the login recorder. If missing, the secret is generated on the target. It is never shown.
+        type: bool
+        default: false
+      bare:
+        description: Whether the file with O(files[].secret=true) is to hold nothing but a secret, with which this host logs in to the engines.
+        type: bool
+        default: false
+      sections:
+        description:
+          - Texts by name, for a file that several runs write. Each stands in the file after a line with C(#) and its name.
+          - Sections that are not named stay as they are. An empty text removes a section, V(null) leaves it.
+        type: dict
+      exact_sections:
+        description: Whether the file has no other sections than those of O(files[].sections).
         type: bool
         default: false
       mode:
@@ -103,6 +116,11 @@ options:
     type: list
     elements: path
     default: []
+  remove_files:
+    description: Files to be removed after the units that write them.
+    type: list
+    elements: path
+    default: []
   units:
     description:
       - systemd units that belong to the files, in this order. They are handled after the files, if no file failed.
@@ -137,6 +155,14 @@ options:
         type: list
         elements: path
         default: []
+      kind:
+        description:
+          - Whose it is. By default V(own) if it has a content, and V(host) otherwise; see O(units[].content).
+          - V(installed) is a unit that another call installed. It is restarted if a file changed that it reads. Without it nothing is done.
+          - V(packaged) is a unit of a package that is enabled and started here, such as an instance of a template.
+          - V(triggered) is a unit that this module installs and another unit starts, such as a timer.
+        type: str
+        choices: [own, host, installed, packaged, triggered]
       state:
         description: With V(absent) a unit that this module installed is stopped, disabled and removed. A unit of the host is reloaded if needed.
         type: str
@@ -151,6 +177,12 @@ options:
       - Whether to prove, after the files and units, that a login at each Dovecot that runs reaches the login recorder.
       - For this a login of the user V(vsmtprelay-probe) is tried at each of them, and one with a wrong password. Neither is recorded.
       - Nothing is tried in check mode, or if a file or a unit failed.
+    type: bool
+    default: false
+  share_proof:
+    description:
+      - Whether to prove, after the files and units, that this host can do on the engines what sharing its logins takes.
+      - For this C(vsmtprelay-share --check) is run. Not in check mode, nor if a file or a unit failed.
     type: bool
     default: false
 """
@@ -213,6 +245,20 @@ proof:
       type: list
       elements: str
   sample: {"proven": ["/etc/dovecot/dovecot.conf"], "faults": [], "others": []}
+share_proof:
+  description: What became of the check of the engines. Both lists are empty if this host can use all of them.
+  returned: when it was tried, see O(share_proof)
+  type: dict
+  contains:
+    faults:
+      description: Why this host cannot share its logins through any engine, one line each. The module does not fail for it.
+      type: list
+      elements: str
+    others:
+      description: The same of some engines, if another one can be used.
+      type: list
+      elements: str
+  sample: {"faults": [], "others": []}
 """
 
 
@@ -238,6 +284,9 @@ def main():
                     needs=dict(type="str"),
                     digest=dict(type="str"),
                     secret=dict(type="bool", default=False, no_log=False),
+                    bare=dict(type="bool", default=False),
+                    sections=dict(type="dict"),
+                    exact_sections=dict(type="bool", default=False),
                     mode=dict(type="str", default="0644"),
                     owner=dict(type="str", default="root"),
                     group=dict(type="str", default="root"),
@@ -251,9 +300,11 @@ def main():
             bundle=dict(type="path"),
             exact_directories=dict(type="list", elements="path", default=[]),
             remove_directories=dict(type="list", elements="path", default=[]),
+            remove_files=dict(type="list", elements="path", default=[]),
             units=dict(type="list", elements="dict", default=[], options=OPTIONS),
             memory=dict(type="path", default="/var/lib/vsmtprelay/units"),
             proof=dict(type="bool", default=False),
+            share_proof=dict(type="bool", default=False),
         ),
         supports_check_mode=True,
     )

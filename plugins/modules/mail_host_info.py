@@ -34,6 +34,34 @@ options:
     type: list
     elements: str
     default: []
+  rpm_recorder_packages:
+    description: The packages to check instead of O(recorder_packages) if the package manager is rpm. By default the same.
+    type: list
+    elements: str
+  share_packages:
+    description: The packages to check as well if logins are shared with other hosts.
+    type: list
+    elements: str
+    default: []
+  rpm_share_packages:
+    description: The packages to check instead of O(share_packages) if the package manager is rpm. By default the same.
+    type: list
+    elements: str
+  metrics_packages:
+    description: The packages to check as well if metrics are wanted.
+    type: list
+    elements: str
+    default: []
+  rpm_metrics_packages:
+    description: The packages to check instead of O(metrics_packages) if the package manager is rpm. By default the same.
+    type: list
+    elements: str
+  sharing:
+    description:
+      - Which hosts have the virtual servers of this host, as P(vsmtp.relay.sharing_hosts#lookup) returns it.
+      - In addition V(ca), the text that P(vsmtp.relay.engine_ca#lookup) returns.
+    type: dict
+    default: {}
   pam_files:
     description: Files in C(/etc/pam.d) that are to get a line for the account phase, in addition to those that O(role) names.
     type: list
@@ -133,6 +161,11 @@ dovecot:
     needs_no_password:
       description: Whether a static passdb accepts any password for any name, and keeps the login on this host.
       type: bool
+most_waiting_connections:
+  description: How many connections the kernel keeps for a listening socket until they are accepted (C(net.core.somaxconn)).
+  returned: always
+  type: int
+  sample: 4096
 package_manager:
   description: V(dpkg) or V(rpm).
   returned: always
@@ -189,11 +222,34 @@ parts:
   elements: str
   sample: [install, configure, run]
 used:
-  description: What the host uses of V(recorder), V(dovecot) to report to it, and V(tcp) for these reports.
+  description:
+    - What the host uses of V(recorder), V(dovecot) to report to it, V(tcp) for these reports, V(share) to share its logins,
+      and V(metrics) for Prometheus.
   returned: with O(role)
   type: list
   elements: str
   sample: [recorder, dovecot]
+metrics_file:
+  description: The file with the metrics for Prometheus, or an empty string if none are wanted.
+  returned: with O(role)
+  type: str
+  sample: ''
+metrics_before:
+  description: The files with metrics that earlier runs of the role put elsewhere, as far as they are still there.
+  returned: with O(role)
+  type: list
+  elements: str
+  sample: []
+share_config:
+  description: The configuration of C(vsmtprelay-share), or an empty string if the host does not share its logins.
+  returned: with O(role)
+  type: str
+  sample: ''
+share_ca:
+  description: The certificate of the authority of the engines that O(sharing) has, or an empty string.
+  returned: with O(role)
+  type: str
+  sample: ''
 dovecot_branch:
   description: The branch of Dovecot whose settings the host takes.
   returned: with O(role)
@@ -231,6 +287,12 @@ def main():
         packages=texts,
         rpm_packages=dict(type="list", elements="str"),
         recorder_packages=texts,
+        rpm_recorder_packages=dict(type="list", elements="str"),
+        share_packages=texts,
+        rpm_share_packages=dict(type="list", elements="str"),
+        metrics_packages=texts,
+        rpm_metrics_packages=dict(type="list", elements="str"),
+        sharing=dict(type="dict", default={}),
         pam_files=dict(type="list", elements="path", default=[]),
         pam_helper=dict(type="path"),
         files=dict(type="list", elements="path", default=[]),

@@ -42,6 +42,7 @@ recorder:
   description:
     - V(up) if a login that was tried at Dovecot reached it, or if PAM reports logins and its units are active.
     - V(unproven) if its units are active and no such login reached it, V(down) if they are not active, V(none) if there is none.
+    - V(shared) if nothing on this host reports logins, and it records those of other hosts.
   returned: always
   type: str
   sample: up
@@ -51,6 +52,46 @@ recorder_faults:
   type: list
   elements: str
   sample: []
+recorder_counts:
+  description: What the recorder counted since it started; V(null) if that is not known.
+  returned: always
+  type: dict
+  contains:
+    since:
+      description: The time at which it started, in epoch seconds.
+      type: int
+    recorded:
+      description: The number of recorded logins.
+      type: int
+    delayed:
+      description: The number of logins that had to wait for their database.
+      type: int
+    ignored:
+      description: The number of logins that are not to be recorded.
+      type: int
+    refused:
+      description: The number of reports that were malformed or had no key.
+      type: int
+    failed:
+      description: The number of failures to write a database or to ask Dovecot about an account.
+      type: int
+  sample: {"since": 1789990000, "recorded": 812, "delayed": 0, "ignored": 3, "refused": 0, "failed": 0}
+unknown:
+  description: What only root can know, if the module runs as another user.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+recorder_restarts:
+  description: How often systemd restarted the login recorder since it was started.
+  returned: always
+  type: int
+  sample: 0
+recorder_proven:
+  description: Whether a login that was tried at Dovecot reached the login recorder; V(null) if none was tried.
+  returned: always
+  type: bool
+  sample: true
 expiry:
   description: The nightly expiry.
   returned: always
@@ -66,6 +107,34 @@ expiry:
       description: Whether it missed its last scheduled time.
       type: bool
   sample: {"last": 1790000000, "status": 0, "late": false}
+sharing:
+  description: What C(vsmtprelay-share) does; V(null) if the host does not share its logins.
+  returned: always
+  type: dict
+  contains:
+    fault:
+      description: The reason why nothing more is known, or an empty string.
+      type: str
+    engines:
+      description:
+        - The state of each engine. C(engine) is its name and port, C(connected) whether this host is, C(since) since when that holds, in epoch seconds,
+          C(error) what is wrong or V(null), C(unsent) the number of addresses that it does not have yet, C(lag_ms) how late the last login of another
+          host was, and C(refused) what was refused, by host and reason.
+      type: list
+      elements: dict
+    addresses:
+      description: The number of addresses that each host opened here.
+      type: dict
+    failed_servers:
+      description: The virtual servers whose databases cannot be written, with the reasons.
+      type: dict
+    recorder:
+      description: Whether the login recorder answers (C(reachable)), and if not, the reason (C(error)).
+      type: dict
+    alone_since:
+      description: Since when no engine can be used, in epoch seconds; V(null) if one can.
+      type: int
+  sample:
 virtual_servers:
   description: The virtual servers.
   returned: always
@@ -85,13 +154,20 @@ virtual_servers:
       description: The reason why nothing more is known, or an empty string.
       type: str
     ruleset:
-      description: V(live) if the running sendmail has the ruleset; V(not read yet), V(missing), V(no daemon), V(unproven).
+      description: V(live) if the running sendmail has the ruleset; V(not read yet), V(missing), V(no daemon), V(unproven); V(none) if the host does not relay;
+        V(unknown) if only root can know.
       type: str
+    window:
+      description: The window of the ruleset in minutes, V(0) if it has no end; V(null) without a ruleset, or if it is not known.
+      type: int
     entries:
       description: The number of entries.
       type: int
     pinned:
       description: The number of entries with a timestamp in the future.
+      type: int
+    permanent:
+      description: The number of those among them that are declared in the inventory.
       type: int
     oldest:
       description: The timestamp of the oldest other entry; V(null) if there is none.

@@ -14,6 +14,9 @@ description:
   - Such a database is a Berkeley DB hash file that sendmail looks up at RCPT. Its keys are addresses, its values epoch seconds.
   - Running sendmail processes see the change at once. A database is replaced atomically.
   - A database that fails is reported, and the others are still done.
+  - Where logins are shared with other hosts, an address that is removed from the database of a virtual server is revoked on all of them, and one
+    that is added or renewed can relay on all of them. Entries with a timestamp in the future are changed on this host alone. Other hosts change only
+    if root runs the module.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:

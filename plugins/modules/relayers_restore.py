@@ -14,6 +14,7 @@ description:
     C(makemap) reads these texts as well.
   - Entries that were recorded since then stay, unless O(exactly=true).
   - A database that fails is reported, and the others are still done. A database whose text is malformed stays unchanged.
+  - Where logins are shared with other hosts, what was revoked on all hosts since the backup is removed again, and the rest can relay on all of them.
 author:
   - The vsmtp.relay authors (@vsmtp)
 extends_documentation_fragment:

@@ -11,13 +11,11 @@ short_description: Show the state of a fleet
 version_added: 0.1.0
 description:
   - Prints a table of the results of M(vsmtp.relay.relay_status_info) on many hosts, and what needs attention.
-  - Optionally writes the same as JSON, and as one HTML page with plots. The page is self-contained.
+  - Optionally writes the same as JSON, and as one HTML page, which is self-contained.
   - Runs on the controller. Use it with C(run_once).
   - The role and the playbooks of this collection use it. Its options may change in any release.
 author:
   - The vsmtp.relay authors (@vsmtp)
-requirements:
-  - Matplotlib on the controller, for O(report) only.
 options:
   hosts:
     description:
@@ -37,6 +35,12 @@ options:
     type: path
   json:
     description: The JSON file to write on the controller.
+    type: path
+  history:
+    description:
+      - The file on the controller to which a line is added for each report. It keeps the last 400 of them.
+      - The page shows the trends of its last 60 reports.
+      - A file that is no history is an error, and stays as it is.
     type: path
   strict:
     description: Whether to fail if anything needs attention.

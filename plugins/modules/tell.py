@@ -22,7 +22,7 @@ options:
   about:
     description: The playbook, or the role, whose result is printed. Without it only faults are printed.
     type: str
-    choices: [permit, revoke, expire, restore, role, removal]
+    choices: [permit, revoke, expire, restore, role, removal, engine]
   facts:
     description: The results of its modules, as the playbooks pass them.
     type: dict

@@ -78,6 +78,7 @@ options:
   databases:
     description:
       - Whether to create the databases and to ensure the entries of O(permissions) in them. The entry of an address that left that list is removed.
+        Where logins are shared with other hosts, the address is revoked there as well, unless it is permitted there.
     type: bool
     default: false
   ruleset:
@@ -93,6 +94,11 @@ options:
         description: As in M(vsmtp.relay.sendmail_ruleset).
         type: int
         default: 1440
+      state:
+        description: Whether the files of the listed servers have it. With V(absent) they need not exist.
+        type: str
+        choices: [present, absent]
+        default: present
   remove_databases:
     description: Whether to remove the databases of departing servers.
     type: bool
@@ -201,7 +207,9 @@ def main():
             ruleset=dict(
                 type="dict",
                 options=dict(
-                    source=dict(type="str", choices=["auto", "mc", "cf"], default="auto"), window=dict(type="int", default=1440)
+                    source=dict(type="str", choices=["auto", "mc", "cf"], default="auto"),
+                    window=dict(type="int", default=1440),
+                    state=dict(type="str", choices=["present", "absent"], default="present"),
                 ),
             ),
             remove_databases=dict(type="bool", default=False),

@@ -22,9 +22,19 @@ def chosen(items: Sequence[Any], parts: Collection[str] | None, used: Collection
 
 
 def in_order(units: Sequence[Any]) -> list[Any]:
-    """Return ``units``, reversed if one of them is absent: Dovecot must stop asking the recorder before its removal."""
-    absent = any(isinstance(unit, dict) and unit.get("state") == "absent" for unit in units)
-    return list(reversed(units)) if absent else list(units)
+    """Return ``units`` in the order in which they are handled: those that are absent first, in reverse order.
+
+    If all of the role's own are, the units of the host come before them: Dovecot must stop asking the recorder before its
+    removal. Otherwise they come last, since Dovecot must not ask before the recorder listens.
+    """
+    absent = [unit for unit in reversed(units) if _is_absent(unit)]
+    present = [unit for unit in units if not _is_absent(unit)]
+    own = [unit for unit in present if isinstance(unit, dict) and (unit.get("template") or unit.get("content"))]
+    return [*absent, *present] if own else [*present, *absent]
+
+
+def _is_absent(unit: Any) -> bool:
+    return isinstance(unit, dict) and unit.get("state") == "absent"
 
 
 def _as_used(item: Any, used: Collection[str] | None) -> Any:

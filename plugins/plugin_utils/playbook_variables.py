@@ -17,8 +17,10 @@ from ansible.module_utils.common.validation import check_type_bool
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.timestamps import parse_day, parse_minutes
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import check_name
+
+from . import status_history
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +82,14 @@ def _file(value: Any) -> None:
         raise MalformedError(f"there is no directory {os.path.dirname(path)}")
 
 
+def _history(value: Any) -> None:
+    _file(value)
+    try:
+        status_history.read(os.path.expanduser(str(value)))
+    except UnreadableError as error:
+        raise MalformedError(str(error)) from None
+
+
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "relay_address": _addresses,
     "relay_until": _day,
@@ -87,6 +97,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "relay_older_than": _minutes,
     "relay_report": _file,
     "relay_json": _file,
+    "relay_history": _history,
     "relay_directory": _directory,
     "relay_drift": _flag,
     "relay_exactly": _flag,
@@ -96,13 +107,19 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
 PLAYBOOKS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "site": ((), {}),
     "remove": ((), {}),
+    "engine": ((), {}),
     "permit": (("relay_address", "relay_until", "relay_virtual_servers"), {"relay_address": "198.51.100.7"}),
     "revoke": (("relay_address", "relay_virtual_servers"), {"relay_address": "198.51.100.7"}),
     "expire": (("relay_older_than", "relay_virtual_servers"), {}),
-    "status": (("relay_virtual_servers", "relay_report", "relay_json", "relay_drift", "relay_strict"), {}),
+    "status": (
+        ("relay_virtual_servers", "relay_report", "relay_json", "relay_history", "relay_drift", "relay_strict"),
+        {},
+    ),
     "backup": (("relay_directory", "relay_virtual_servers"), {"relay_directory": "relayers"}),
     "restore": (("relay_directory", "relay_virtual_servers", "relay_exactly"), {"relay_directory": "relayers"}),
 }
+# These never had another name.
+NEW = frozenset(("relay_history",))
 
 
 def check(name: str, value: Any) -> None:
@@ -118,7 +135,7 @@ def check_names(playbook: str, given: Mapping[str, Any]) -> None:
     names, required = PLAYBOOKS[playbook]
     for name in names:
         old = name[len("relay_") :]
-        if old in given and name not in given:
+        if old in given and name not in given and name not in NEW:
             raise MalformedError(f"{old} is not read any more: write -e {name}=… instead of -e {old}=…")
     for name, example in required.items():
         if name not in given:

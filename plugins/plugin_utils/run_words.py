@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.entries.addresses import key_of
-
-from .words import count, some
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status.words import count, some
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +93,13 @@ def of_role(host: Mapping[str, Any], servers: Mapping[str, Any], installed: Mapp
         words.append(f"PAM's {_some(changed_pam)}")
     kept = [f"pop_before_smtp_{name}" for name in host.get("kept", [])]
     note = f" ({_some(kept)} as set by an earlier play)" if kept else ""
-    return "; ".join([(", ".join(words) or "nothing to do") + note, *_of_proof(installed.get("proof"))])
+    return "; ".join(
+        [
+            (", ".join(words) or "nothing to do") + note,
+            *_of_proof(installed.get("proof")),
+            *_others(installed.get("share_proof")),
+        ]
+    )
 
 
 def _of_proof(proof: Mapping[str, Sequence[str]] | None) -> list[str]:
@@ -103,7 +108,12 @@ def _of_proof(proof: Mapping[str, Sequence[str]] | None) -> list[str]:
         return []
     if not any(proof.values()):
         return ["no Dovecot runs, so nothing proves that logins will be recorded"]
-    return [f"attention: {fault}" for fault in proof["others"]]
+    return _others(proof)
+
+
+def _others(proof: Mapping[str, Sequence[str]] | None) -> list[str]:
+    """Return what needs attention though the host works."""
+    return [f"attention: {fault}" for fault in (proof or {}).get("others", [])]
 
 
 def drift(
@@ -140,6 +150,24 @@ def of_removal(
     if packages.get("packages"):
         words.append(f"packages {_some(packages['packages'])} removed")
     return ", ".join(words) or "nothing to remove"
+
+
+def of_engine(
+    host: Mapping[str, Any], certificate: Mapping[str, Any], users: Mapping[str, Any], installed: Mapping[str, Any]
+) -> str:
+    """Return the line for the role of an engine, from the results of its tasks; a skipped task contributes nothing."""
+    words = []
+    if host.get("missing_packages"):
+        words.append(f"package {_some(host['missing_packages'])}")
+    if certificate.get("changed"):
+        words.append("a new certificate")
+    if installed.get("changed_files"):
+        words.append(count(len(installed["changed_files"]), "file"))
+    if users.get("changed_hosts"):
+        words.append(f"users of {_some(users['changed_hosts'])}")
+    words += installed.get("actions", [])
+    end = f" (its certificate ends {certificate['end']})" if certificate.get("end") else ""
+    return (", ".join(words) or "nothing to do") + end
 
 
 def _some(things: Sequence[str]) -> str:

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+from .status_shape import is_status
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+STRANGE = "its answer is not that of the module relay_status_info; look whether that host was taken over"
 
 
 def host_of(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,17 +25,23 @@ def host_of(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     name, status = found["host"], found["status"]
     if status.get("unreachable"):
-        return {"host": name, "fault": f"unreachable: {status['msg'].splitlines()[-1].strip()}"}
+        return {"host": name, "fault": f"unreachable: {(status['msg'].splitlines() or [''])[-1].strip()}"}
     if "virtual_servers" not in status:
-        return {"host": name, "fault": status["msg"]}
-    role_fault = found.get("role_fault", "")
+        return {"host": name, "fault": str(status.get("msg"))}
+    if not is_status(status):
+        return {"host": name, "fault": STRANGE}
+    role_fault = str(found.get("role_fault", ""))
+    drift = None if role_fault else found.get("role", {}).get("drift")
     return {
         "host": name,
         "fault": "",
         "recorder": status["recorder"],
         "recorder_faults": status.get("recorder_faults", []),
+        "recorder_counts": status.get("recorder_counts"),
         "expiry": status["expiry"],
-        "drift": None if role_fault else found.get("role", {}).get("drift"),
+        "sharing": status.get("sharing"),
+        "unknown": status.get("unknown", []),
+        "drift": None if drift is None else [str(each) for each in drift],
         "drift_fault": role_fault,
         "virtual_servers": status["virtual_servers"],
     }

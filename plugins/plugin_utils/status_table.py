@@ -6,32 +6,43 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import printable
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status.table import (
+    ENGINE_HEADS,
+    ENGINE_NUMBERS,
+    SERVER_HEADS,
+    SERVER_NUMBERS,
+    aligned,
+    engine_rows,
+    expiry_word,
+    server_cells,
+)
 
-from .status_words import ago, attention, drift_of, expiry_of, summary
+from .status_words import attention, drift_of, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-HEADS = ("host", "virtual server", "entries", "oldest", "newest", "future", "ruleset", "recorder", "expiry", "drift")
-NUMBERS = frozenset((2, 3, 4, 5))
-GAP = "  "
+# The name of the host comes first.
+HEADS = ("host", *SERVER_HEADS, "recorder", "expiry", "drift")
+NUMBERS = frozenset(number + 1 for number in SERVER_NUMBERS)
+SHARING_HEADS = ("host", *ENGINE_HEADS)
+SHARING_NUMBERS = frozenset(number + 1 for number in ENGINE_NUMBERS)
 
 
 def table(fleet: Mapping[str, Any]) -> list[str]:
-    """Return the lines: a row for each virtual server, the totals, and what needs attention.
+    """Return the lines: a row for each virtual server, one for each engine of a host, the totals, and what needs attention.
 
     ``fleet`` is described in status_words.
     """
     rows = [row for host in fleet["hosts"] for row in rows_of(host, fleet["made"])]
-    # The fault of a host follows its name, regardless of the columns.
-    widths = [max(map(_width, column)) for column in zip(HEADS, *(row for row in rows if len(row) == len(HEADS)))]
-    widths[0] = max([widths[0], *(_width(row[0]) for row in rows)])
-    lines = [_line(row, widths) for row in (HEADS, ["-" * width for width in widths], *rows)]
+    lines = aligned(HEADS, NUMBERS, rows)
+    engines = [row for host in fleet["hosts"] for row in sharing_rows_of(host, fleet["made"])]
+    if engines:
+        shown = [[printable(cell) for cell in row] for row in engines]
+        lines += ["", *aligned(SHARING_HEADS, SHARING_NUMBERS, shown)]
     lines += ["", f"{summary(fleet)}."]
     sentences = attention(fleet)
     if not sentences:
@@ -45,32 +56,17 @@ def rows_of(host: Mapping[str, Any], made: int) -> Iterator[Sequence[str]]:
     if host["fault"]:
         yield [name, printable(host["fault"])]
         return
-    of_host = [host["recorder"], expiry_of(host, made), drift_of(host)]
+    of_host = [host["recorder"], expiry_word(host["expiry"], made), drift_of(host)]
     for server in host["virtual_servers"]:
-        yield [name, printable(server["name"]), *_of_server(server, made), *of_host]
+        yield [name, *(printable(cell) for cell in server_cells(server, made)), *of_host]
         name, of_host = "", [""] * len(of_host)
     if not host["virtual_servers"]:
         yield [name, *[""] * 6, *of_host]
 
 
-def _of_server(server: Mapping[str, Any], made: int) -> list[str]:
-    if server["fault"]:
-        return ["?", "", "", "", "at fault"]
-    oldest, newest = (("" if server[end] is None else ago(made - server[end])) for end in ("oldest", "newest"))
-    return [f"{server['entries']:,}", oldest, newest, f"{server['pinned']:,}", server["ruleset"]]
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        " " * (width - _width(cell)) + cell if column in NUMBERS else cell + " " * (width - _width(cell))
-        for column, (cell, width) in enumerate(zip(row, widths))
-    ]
-    return GAP.join(cells).rstrip()
-
-
-def _width(text: str) -> int:
-    """Return the width of ``text`` in columns of a terminal (Unicode Standard Annex 11)."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
+def sharing_rows_of(host: Mapping[str, Any], made: int) -> Iterator[Sequence[str]]:
+    """Yield the cells of the rows of a host: one for each engine; none if it does not share, or nothing is known."""
+    name = host["host"]
+    for row in engine_rows(host.get("sharing"), made):
+        yield [name, *row]
+        name = ""

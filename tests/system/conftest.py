@@ -3,9 +3,20 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from guests import Lab
+from support import kept_journals
+from support.playbook import CHECKOUT
+
+# Tests of these directories are about logins on mail hosts.
+WITH_KEPT_JOURNALS = [Path(__file__).parent / name for name in ("recorder", "logins", "hostile_owner", "sharing")]
+JOURNALS = CHECKOUT / ".build" / "log" / "journals"
+LAB = pytest.StashKey[Lab]()
+BEGIN = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser):
@@ -21,10 +32,32 @@ def full(request):
     return request.config.getoption("--full")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    item.stash[BEGIN] = time.time()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Keep the journals of all hosts that are up if a test or a fixture fails, and say where in the report."""
+    report = yield
+    lab = item.session.stash.get(LAB, None)
+    if report.failed and lab and any(directory in item.path.parents for directory in WITH_KEPT_JOURNALS):
+        try:
+            files = kept_journals.keep(lab.running_or_died(), item.nodeid, item.stash[BEGIN], JOURNALS)
+            words = "\n".join(map(str, files)) or "none: there is no host"
+        except Exception as error:  # the failure of the test is what matters
+            words = f"none: {error!r}"
+        report.sections.append((f"journals of {', '.join(kept_journals.UNITS)} since the test's start", words))
+    return report
+
+
 @pytest.fixture(scope="session")
-def lab():
+def lab(request):
     with Lab() as lab:
+        request.session.stash[LAB] = lab
         yield lab
+        del request.session.stash[LAB]
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +70,5 @@ def reader(lab):
 def client(lab):
     """A client that may use any address of 198.18.0.0/16, which RFC 2544 sets aside for measurements."""
     client = lab.client("many", address4="192.0.2.150", address6="2001:db8:99::150")
-    client.namespace.ip("route add local 198.18.0.0/16 dev lo")
+    client.namespace.ip("route replace local 198.18.0.0/16 dev lo")
     return client

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import re
@@ -104,6 +105,17 @@ def public_directory():
     os.chmod(path, 0o755)
     yield Path(path)
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def open_descriptors():
+    """Return the function that lists this process's open descriptors, as texts."""
+
+    def listed():
+        gc.collect()  # what another test left to the collector would be closed at any moment
+        return sorted(os.listdir("/proc/self/fd"))
+
+    return listed
 
 
 class Child:

@@ -15,6 +15,7 @@ import databases
 import in_process
 import reports
 import spawn
+import versions
 from swaps import Swaps
 
 UNIT = "vsmtprelay-recorder.service"
@@ -35,21 +36,32 @@ def main():
         databases.make(ENTRIES, variant)
     turns = QUICK_TURNS if options.quick else TURNS
     rows = [
-        _row(variant, connections, records, turns)
+        row
         for connections, records in (QUICK_RECORDS if options.quick else RECORDS).items()
         for variant in databases.VARIANTS
+        for row in _rows(variant, connections, records, turns)
     ]
     with open(options.result, "w") as file:
         json.dump(rows, file)
 
 
-def _row(variant, connections, records, count):
-    """Return one row: what it is about, and the figures, each with an item for each turn."""
-    turns = [_turn(variant, connections, records, number) for number in range(count + 1)][1:]
+def _rows(variant, connections, records, count):
+    """Return a row for each version: what it is about, and the figures, each with an item for each turn."""
+    turns = {version: [] for version in versions.there()}
+    for number in range(count + 1):
+        for version, done in turns.items():
+            versions.switch(version)
+            done.append(_turn(variant, connections, records, number))
+    return [_row(version, variant, connections, records, done[1:]) for version, done in turns.items()]
+
+
+def _row(version, variant, connections, records, turns):
     rate = records / statistics.median(turn["seconds"] for turn in turns)
-    print(f"    {connections} connections, file by {databases.WRITERS[variant]}: {rate:.0f} records a second", flush=True)
+    about = f"{connections} connections, file by {databases.WRITERS[variant]}, {version}"
+    print(f"    {about}: {rate:.0f} records a second", flush=True)
     figures = {name: [turn[name] for turn in turns] for name in turns[0]}
-    return {"variant": variant, "entries": ENTRIES, "connections": connections, "records": records, **figures}
+    words = {"version": version, "variant": variant, "entries": ENTRIES, "connections": connections, "records": records}
+    return {**words, **figures}
 
 
 def _turn(variant, connections, records, number):

@@ -11,7 +11,7 @@ import host
 # The name of each figure, and the packages whose versions it is made of.
 PACKAGES = {
     "Dovecot": ["dovecot-core"],
-    "recorder": ["python3-aiohttp", "python3-bsddb3", "python3-systemd"],
+    "recorder": ["python3-httptools", "python3-bsddb3", "python3-systemd"],
     "systemd": ["systemd"],
 }
 

@@ -21,7 +21,7 @@ from .results import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .._vsmtprelay.database.edits import Changes
@@ -97,21 +97,6 @@ def diff_of(path: str, changes: Changes) -> dict[str, str]:
     after = {**changes.added, **{key: new for key, (unused, new) in changes.updated.items()}}
     before_header = "/dev/null" if changes.created else path
     return {"before_header": before_header, "after_header": path, "before": _text(before), "after": _text(after)}
-
-
-def changes_of(changes: Changes) -> dict[str, Any]:
-    """Return the changes of a database as a module returns them."""
-    return {
-        "created": changes.created,
-        "added": names(changes.added),
-        "updated": names(changes.updated),
-        "removed": names(changes.removed),
-    }
-
-
-def names(keys: Iterable[bytes]) -> list[str]:
-    """Return keys as text, sorted."""
-    return sorted(printable_text(key) for key in keys)
 
 
 def _text(entries: dict[bytes, bytes]) -> str:

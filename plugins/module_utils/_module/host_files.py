@@ -12,10 +12,12 @@ import shutil
 import zipfile
 
 from .._vsmtprelay import programs
-from .._vsmtprelay.errors import MalformedError, RelayError
+from .._vsmtprelay.errors import MalformedError, RelayError, UnwritableError
 from .._vsmtprelay.files import text_file
 from .._vsmtprelay.recorder import key as recorder_key
 from .._vsmtprelay.recorder.proof import prove
+from .._vsmtprelay.role.sections import merged
+from .._vsmtprelay.sharing import access
 from .results import finish, for_each
 from .undoable_files import UndoableFiles
 from .units import ensure_units, files_below
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ansible.module_utils.basic import AnsibleModule
+
+
+# The proof that this host can do on the engines what sharing takes: a line for each fault on standard output.
+SHARE_CHECK = ("/usr/local/sbin/vsmtprelay-share", "--check")
+# It ends with this if at least one engine can be used.
+ATTENTION = 1
 
 
 class Sent:
@@ -67,12 +75,14 @@ def differs(item: Mapping[str, Any]) -> bool:
 def install_file(files: UndoableFiles, item: Mapping[str, Any], sent: Sent) -> bool:
     """Ensure one file; return whether it changed."""
     if item["secret"]:
-        return ensure_secret(files, item["path"])
+        return ensure_bare_secret(files, item["path"]) if item["bare"] else ensure_secret(files, item["path"])
     attributes = text_file.Attributes.named(item["owner"], item["group"], item["mode"])
     if item["digest"] is not None:
         if not differs(item):
             return False
         return files.check_mode or files.ensure(item["path"], sent.content(item["digest"]), attributes, shown=False)
+    if item["sections"] is not None:
+        return ensure_sections(files, item["path"], item["sections"], attributes, item["exact_sections"])
     if item["content"] is None:
         raise MalformedError(f"{item['path']}: no content given")
 
@@ -88,13 +98,48 @@ def install_file(files: UndoableFiles, item: Mapping[str, Any], sent: Sent) -> b
 
 
 def ensure_secret(files: UndoableFiles, path: str) -> bool:
-    """Ensure that there is a secret at ``path``; return whether there was none."""
-    if os.path.exists(path):
+    """Ensure that there is a secret at ``path``, and all that names it; return whether something was missing.
+
+    Raises RelayError.
+    """
+    text = recorder_key.due_text(path)
+    return text is not None and files.ensure(path, text, recorder_key.attributes(), shown=False)
+
+
+def ensure_bare_secret(files: UndoableFiles, path: str) -> bool:
+    """Ensure that there is a secret at ``path``, and nothing else; return whether it was missing. Raises RelayError."""
+    if text_file.attributes_of(path) is None:
+        return files.ensure(path, access.new_text(), access.attributes(), shown=False)
+    secret = access.load_secret(path)
+    return files.ensure(path, f"{secret}\n".encode(), access.attributes(), shown=False)
+
+
+def ensure_sections(
+    files: UndoableFiles, path: str, sections: Mapping[str, str | None], attributes: text_file.Attributes, exact: bool
+) -> bool:
+    """Ensure the sections of a file by name, as merged() does; return whether something changed."""
+    before = text_file.read(path)
+    after = merged((before or b"").decode("utf-8", "replace"), sections, exact)
+    if before is None and not after:
         return False
-    if not files.check_mode:
-        files.note_new(path)
-        recorder_key.create(path)
-    return True
+    return files.ensure(path, after.encode(), attributes)
+
+
+def proof_of_sharing() -> dict[str, list[str]]:
+    """Return why this host cannot share its logins through the engines, one line each: ``faults``.
+
+    If another engine can be used, they are ``others``: sharing goes on without one of several engines.
+    """
+    try:
+        checked = programs.run(SHARE_CHECK, programs.SECONDS_TO_REPORT)
+    except RelayError as error:
+        return {"faults": [str(error)], "others": []}
+    lines = checked.text.splitlines()
+    if checked.status == ATTENTION and lines:
+        return {"faults": [], "others": lines}
+    if checked.status != 0:
+        return {"faults": lines or [f"{SHARE_CHECK[0]}: {checked.complaint.splitlines()[-1]}"], "others": []}
+    return {"faults": [], "others": []}
 
 
 def surplus_files(directories: Iterable[str], named: Collection[str]) -> list[dict[str, Any]]:
@@ -109,6 +154,17 @@ def remove_empty_directories(directories: Iterable[str], check_mode: bool) -> No
         for top, _directories, _names in sorted(os.walk(directory), reverse=True):
             if top != directory and os.path.basename(top) != "__pycache__" and not files_below(top):
                 shutil.rmtree(top, ignore_errors=True)
+
+
+def remove_directory(path: str) -> None:
+    """Remove a directory with all its content; of a symbolic link, the link alone. Raises UnwritableError."""
+    try:
+        if os.path.islink(path):
+            os.unlink(path)
+        else:
+            shutil.rmtree(path)
+    except OSError as error:
+        raise UnwritableError(f"{path}: cannot be removed: {error}; check the directory above it") from None
 
 
 def diff_of_sent(changes: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -149,14 +205,9 @@ def run(module: AnsibleModule) -> None:
     changes = [result for result in outcome.results if result]
     changed_files = [change["path"] for change in changes]
     remove_empty_directories(parameters["exact_directories"], module.check_mode)
-    for directory in parameters["remove_directories"]:
-        if os.path.isdir(directory):
-            changed_files.append(directory)
-            if not module.check_mode:
-                try:
-                    shutil.rmtree(directory)
-                except OSError as error:
-                    outcome.failures.append(f"{directory}: cannot be removed: {error}")
+    surplus_directories = [path for path in parameters["remove_directories"] if os.path.isdir(path) or os.path.islink(path)]
+    written_by_units = [path for path in parameters["remove_files"] if os.path.lexists(path)]
+    changed_files += [*surplus_directories, *written_by_units]
     if not outcome.failures and parameters["units"]:
         try:
             units = ensure_units(files, parameters["units"], parameters["memory"])
@@ -165,6 +216,14 @@ def run(module: AnsibleModule) -> None:
         else:
             actions = units.results
             outcome.take(units)
+    # After the units that use them. The state of a unit without a user of its own is found by a link (systemd.exec(5)).
+    if not outcome.failures and not module.check_mode:
+        outcome.failures += for_each(surplus_directories, remove_directory).failures
+        outcome.failures += for_each(written_by_units, text_file.remove).failures
     outcome.diff = diff_of_sent([change for change in changes if not change["shown"]]) + files.diff
-    proof = {"proof": prove()._asdict()} if parameters["proof"] and not module.check_mode and not outcome.failures else {}
+    proof: dict[str, Any] = {}
+    if parameters["proof"] and not module.check_mode and not outcome.failures:
+        proof["proof"] = prove()._asdict()
+    if parameters["share_proof"] and not module.check_mode and not outcome.failures:
+        proof["share_proof"] = proof_of_sharing()
     finish(module, bool(changed_files or actions), outcome, changed_files=changed_files, actions=actions, **proof)

@@ -11,10 +11,12 @@ import os
 import re
 
 from .._vsmtprelay import programs
-from .._vsmtprelay.errors import RelayError
+from .._vsmtprelay.errors import MalformedError, RelayError
 from .._vsmtprelay.files import text_file
 from .._vsmtprelay.role import plan, preflight
+from .._vsmtprelay.role.metrics import UNIT_FILE, directory_of, file_in, file_of_unit
 from .._vsmtprelay.role.passdbs import need_no_password
+from .._vsmtprelay.role.share_config import CA_FILE, faults_of_sharing, share_config, warnings_of_sharing
 from .._vsmtprelay.role.variables import PREFIX, last_run, this_run
 from .._vsmtprelay.servers.virtual_servers import read_list
 from .role_variables import typed
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 # Dovecot's default, also of Debian's packages.
 BASE_DIRECTORY = "/run/dovecot"
+SOMAXCONN = "/proc/sys/net/core/somaxconn"
+LONGEST_NUMBER = 20  # bytes
 # A setting as doveconf prints it, with Dovecot 2.4 in the block of the policy.
 SETTING = re.compile(r"^\s*(?:auth_policy_)?(base_dir|server_url) = (.*)$", re.MULTILINE)
 USERDB = re.compile(r"^userdb(?: (\S+))? \{\n(?:  (?!driver =).*\n)*(?:  driver = (\S+))?", re.MULTILINE)
@@ -77,6 +81,12 @@ def dovecot(module: AnsibleModule) -> dict[str, Any]:
         "has_userdb": not drivers or any(driver != "prefetch" for driver in drivers),
         "needs_no_password": need_no_password(printed),
     }
+
+
+def most_waiting_connections() -> int:
+    """Return how many connections the kernel keeps for a listening socket until they are accepted (listen(2))."""
+    # The kernel allocates as much as it is asked for.
+    return int(text_file.read(SOMAXCONN, LONGEST_NUMBER) or b"0")
 
 
 def missing_packages(manager: str, packages: Sequence[str]) -> list[str]:
@@ -130,16 +140,39 @@ def files_at_fault(module: AnsibleModule, variables: Mapping[str, Any]) -> tuple
     return {server.name: faults[server.sendmail_cf] for server in servers if server.sendmail_cf in faults}, len(servers)
 
 
+def wanted_directory(this: RunVariables | None) -> str:
+    """Return the directory for metrics, or an empty text if none is wanted, or if the variable is malformed."""
+    try:
+        return "" if this is None or this.variables["state"] == "absent" else directory_of(this.variables["metrics"])
+    except MalformedError:
+        return ""
+
+
+def metrics_files(directory: str) -> dict[str, Any]:
+    """Return the file of metrics in ``directory``, and those of earlier runs that are still there. Raises RelayError."""
+    file, before = file_in(directory), []
+    try:
+        before.append(file_in(directory_of(last_run().variables.get("metrics", False))))
+    except MalformedError:
+        pass  # no run of the role wrote that
+    before.append(file_of_unit((text_file.read(UNIT_FILE) or b"").decode("utf-8", "replace")))
+    return {
+        "metrics_file": file,
+        "metrics_before": sorted({path for path in before if path not in ("", file) and os.path.lexists(path)}),
+    }
+
+
 def judged(module: AnsibleModule, this: RunVariables, host: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the module returns about the role's variables on this host."""
-    variables = this.variables
+    variables, sharing = this.variables, {"host": "", "servers": {}, "ca": "", **module.params["sharing"]}
     problems = preflight.faults_of_variables(variables)
     problems += preflight.faults_of_list(variables, module.params["earlier"])
+    problems += faults_of_sharing(variables, this.by_play, sharing, os.path.exists(CA_FILE))
     of_host = preflight.faults_of_host(variables, host, module.params["policy_servers"])
-    faults: list[str] = []
-    if variables["state"] == "present" and not of_host:
+    faults = warnings_of_sharing(variables, sharing)
+    if variables["state"] == "present" and variables["relay"] == "sendmail" and not of_host:
         at_fault, count = files_at_fault(module, variables)
-        faults = [f"{PREFIX}virtual_servers: {name}: {fault}" for name, fault in at_fault.items()]
+        faults += [f"{PREFIX}virtual_servers: {name}: {fault}" for name, fault in at_fault.items()]
         # A server whose files are at fault does not stop the others.
         if problems or len(at_fault) == count:
             problems, faults = problems + faults, []
@@ -150,7 +183,10 @@ def judged(module: AnsibleModule, this: RunVariables, host: Mapping[str, Any]) -
         "problems": of_host + problems,
         "faults": faults,
         "parts": plan.parts_of(module.params["run_tags"], module.params["skip_tags"]),
-        "used": plan.used_of(variables, host["dovecot"]["version"]),
+        "used": plan.used_of(variables, host["dovecot"]["version"]) if not problems else [],
+        **metrics_files(host["metrics_directory"]),
+        "share_config": share_config(variables, sharing) if variables["engines"] else "",
+        "share_ca": sharing["ca"],
         "dovecot_branch": plan.dovecot_branch(host["dovecot"]["version"]),
         "pam_files": plan.pam_files_of(variables),
     }
@@ -162,8 +198,16 @@ def run(module: AnsibleModule) -> None:
     manager = "dpkg" if module.get_bin_path("dpkg-query") else "rpm"
     packages, pam_files = parameters["packages"], parameters["pam_files"]
     this: RunVariables | None = None
-    if manager == "rpm" and parameters["rpm_packages"] is not None:
-        packages = parameters["rpm_packages"]
+    recorder_packages, share_packages = parameters["recorder_packages"], parameters["share_packages"]
+    metrics_packages = parameters["metrics_packages"]
+    if manager == "rpm":
+        packages = packages if parameters["rpm_packages"] is None else parameters["rpm_packages"]
+        for_rpm = parameters["rpm_recorder_packages"]
+        recorder_packages = recorder_packages if for_rpm is None else for_rpm
+        for_rpm = parameters["rpm_share_packages"]
+        share_packages = share_packages if for_rpm is None else for_rpm
+        for_rpm = parameters["rpm_metrics_packages"]
+        metrics_packages = metrics_packages if for_rpm is None else for_rpm
     try:
         if parameters["role"] is not None:
             before = last_run() if parameters["continues"] else None
@@ -171,18 +215,28 @@ def run(module: AnsibleModule) -> None:
                 typed(parameters["role"], parameters["default_name"]), parameters["given"], parameters["default_name"], before
             )
             pam_files = pam_files + plan.pam_files_of(this.variables)
-        if this is None or this.variables["recorder"] != "none":
-            packages = packages + parameters["recorder_packages"]
+        if this is None or this.variables["recorder"] != "none" or this.variables["engines"]:
+            packages = packages + recorder_packages
+        if this is not None and this.variables["engines"]:
+            packages = packages + share_packages
+        directory = wanted_directory(this)
+        if directory:
+            packages = packages + metrics_packages
         host = {
             "is_root": os.geteuid() == 0,
             "sendmail": sendmail(module),
             "dovecot": dovecot(module),
+            "most_waiting_connections": most_waiting_connections(),
             "package_manager": manager,
             "missing_packages": missing_packages(manager, packages),
             "files": [path for path in parameters["files"] if os.path.lexists(path)],
             "pam": pam(pam_files, parameters["pam_helper"]),
         }
-        about_role = {} if this is None else judged(module, this, host)
+        about_metrics = {
+            "metrics_directory": directory,
+            "missing_directory": "" if not directory or os.path.isdir(directory) else directory,
+        }
+        about_role = {} if this is None else judged(module, this, {**host, **about_metrics})
     except RelayError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **host, **about_role)

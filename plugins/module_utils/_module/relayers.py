@@ -21,16 +21,16 @@ from .._vsmtprelay.files import text_file
 from .._vsmtprelay.role import variables as role_variables
 from .._vsmtprelay.sendmail.cf_text import window_in
 from .databases import (
-    changes_of,
     diff_of,
     for_each_database,
     servers_meant,
 )
+from .other_hosts import OtherHosts
 from .results import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from ansible.module_utils.basic import AnsibleModule
@@ -133,9 +133,17 @@ def run(module: AnsibleModule) -> None:
         module.fail_json(msg="give either relayers or permanent, with path, or databases")
     if not present and any(item["permanent"] for item in databases):
         module.fail_json(msg="permanent goes with state=present only: leave an address out of the list to remove it")
+    others = OtherHosts(module, table=parameters["table"])
     now = int(time.time())
     diff: list[dict[str, str]] = []
     repairs: dict[str, dict[str, Any] | None] = {}
+
+    def revocations() -> Iterator[tuple[str, list[str]]]:
+        for item in databases:
+            try:
+                yield item["path"], list(wanted_entries(item["path"], item["relayers"], None, 0, now))
+            except MalformedError:
+                continue  # work() reports it
 
     def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path, server, window = item["path"], item.get("server"), parameters["window"]
@@ -157,16 +165,25 @@ def run(module: AnsibleModule) -> None:
             result["repaired"] = repairs[path]
             if module.check_mode and result["repaired"]:
                 return result  # the damaged file does not show what would be added
+        if present and others.are_meant and (parameters["purge"] or item["permanent"] is not None):
+            others.revoke([(path, relayers_db.change(path, edit, deadline, check_only=True).keys_removed())])
         changes = relayers_db.change(path, edit, deadline, check_only=module.check_mode, create=present)
+        if present:
+            # Others may have added more meanwhile.
+            others.revoke([(path, changes.keys_removed())])
+            others.note_logins(path, changes)
         diff.append(diff_of(path, changes))
-        return dict(result, **changes_of(changes))
+        return dict(result, **changes.as_returned())
 
     try:
         refresh_after = refresh_seconds(parameters["refresh"])
     except RelayError as error:
         module.fail_json(msg=f"refresh: {error}")
+    if not present:
+        others.revoke(revocations())
     done = for_each_database(databases, work, parameters["lock_timeout"])
     done.diff += diff
+    done.failures += others.finish()
     more = {}
     if servers is not None and not present and not done.failures:
         more["declared"] = declared_among(parameters["relayers"], variables)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 
 from .._vsmtprelay.database import edits, relayers_db
+from .._vsmtprelay.entries.relayers import names
 from .._vsmtprelay.role import variables as role_variables
 from .databases import (
     databases_meant,
     diff_of,
     for_each_database,
-    names,
 )
 from .results import finish
 

@@ -10,8 +10,8 @@ import os
 import time
 
 from .._vsmtprelay.database import relayers_db, repair
-from .._vsmtprelay.entries.addresses import address_of
 from .._vsmtprelay.entries.makemap_text import entry_lines, printable_text
+from .._vsmtprelay.entries.relayers import relayer_of
 from .._vsmtprelay.entries.timestamps import expiry_cutoff, timestamp_of
 from .._vsmtprelay.errors import UnreadableError
 from .databases import (
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
     from .._vsmtprelay.database.locks import Deadline
-
-
-def relayer_of(key: bytes, timestamp: int | None, now: int) -> dict[str, Any]:
-    """Return one entry in the form of the result."""
-    text = printable_text(key)
-    age = None if timestamp is None else now - timestamp
-    return {"address": address_of(text), "key": text, "timestamp": timestamp, "age": age}
 
 
 def run(module: AnsibleModule) -> None:

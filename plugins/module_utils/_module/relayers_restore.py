@@ -10,10 +10,10 @@ from .._vsmtprelay.database import edits, relayers_db
 from .._vsmtprelay.entries.makemap_text import parse_makemap
 from .._vsmtprelay.errors import MalformedError
 from .databases import (
-    changes_of,
     diff_of,
     for_each_database,
 )
+from .other_hosts import OtherHosts
 from .results import finish
 
 TYPE_CHECKING = False
@@ -29,6 +29,7 @@ def run(module: AnsibleModule) -> None:
     """Run ``module`` with its options, and exit."""
     parameters = module.params
     diff: list[dict[str, str]] = []
+    others = OtherHosts(module)
 
     def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path = item["path"]
@@ -38,10 +39,13 @@ def run(module: AnsibleModule) -> None:
             raise MalformedError(f"{path}: the text to restore: {error}") from None
         edit = edits.restore(entries, parameters["exactly"])
         changes = relayers_db.change(path, edit, deadline, check_only=module.check_mode)
+        if changes:
+            others.note_check(path)
         diff.append(diff_of(path, changes))
-        return dict(path=path, **changes_of(changes))
+        return dict(path=path, **changes.as_returned())
 
     restored = for_each_database(parameters["databases"], work, parameters["lock_timeout"])
     restored.diff += diff
+    restored.failures += others.finish()
     changed = any(value for result in restored.results for name, value in result.items() if name != "path")
     finish(module, changed, restored, databases=restored.results)

@@ -32,6 +32,10 @@ PERMISSION = {
     "reason": {"type": "str"},
     "virtual_servers": _TEXTS,
 }
+ENGINE = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 6380},
+}
 SPECIFICATION = {
     "state": {"type": "str", "choices": ["present", "absent"]},
     "virtual_servers": {"type": "list", "elements": "dict", "options": VIRTUAL_SERVER},
@@ -42,6 +46,10 @@ SPECIFICATION = {
     "cron_hour": {"type": "int"},
     "cron_minute": {"type": "int"},
     "recorder": {"type": "str", "choices": ["dovecot", "pam", "none"]},
+    "relay": {"type": "str", "choices": ["sendmail", "none"]},
+    "engines": {"type": "list", "elements": "dict", "options": ENGINE},
+    "engine_ca": {"type": "str"},
+    "metrics": {"type": "raw"},
     "pam_services": {"type": "list", "elements": "str"},
     "ignore": {"type": "list", "elements": "str"},
     "sendmail_source": {"type": "str", "choices": ["auto", "mc", "cf"]},

@@ -104,9 +104,7 @@ class _NoJudge(Judge):
     def accept(self, path: str, text: str) -> None:
         raise _UnjudgedError
 
-    def answers(
-        self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str], remembered: bool = False
-    ) -> Answers:
+    def answers(self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str]) -> Answers:
         raise _UnjudgedError
 
 

@@ -44,10 +44,6 @@ class UndoableFiles:
         self._note(path)
         return ensure_no_file(path, self.check_mode, self.diff if shown else [])
 
-    def note_new(self, path: str) -> None:
-        """Note a file that did not exist and that the caller creates."""
-        self._before.setdefault(path, (None, None))
-
     def put_back(self) -> None:
         """Restore the previous content and attributes of all files. Raises RelayError."""
         for path, (content, attributes) in self._before.items():

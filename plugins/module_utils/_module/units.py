@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import time
 
 from .._vsmtprelay import programs
@@ -25,7 +27,13 @@ if TYPE_CHECKING:
 
 
 DIRECTORY = "/etc/systemd/system"
-PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload,RefuseManualStop"
+# While it is there, a unit that refuses to be stopped can be stopped. It does not outlive a restart of the host.
+MAY_BE_STOPPED = "/run/systemd/system/{}.d/50-vsmtprelay-may-be-stopped.conf"
+# In place of the digest of the files that a unit has read: it has to reload.
+SOCKET_IS_NEW = "the socket that it uses is new"
+# The service of a socket that has not its name.
+SERVICE = re.compile(r"^Service=(\S+)$", re.MULTILINE)
 READABLE = text_file.Attributes(uid=0, gid=0, mode=0o644)
 # The options of one unit.
 OPTIONS = {
@@ -36,6 +44,7 @@ OPTIONS = {
     "part": {"type": "str"},
     "needs": {"type": "str"},
     "reads": {"type": "list", "elements": "path", "default": []},
+    "kind": {"type": "str", "choices": ["own", "host", "installed", "packaged", "triggered"]},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -47,8 +56,12 @@ class SystemctlError(RelayError):
 class _Units:
     """The units of this host during one call of a module."""
 
-    def __init__(self, files: UndoableFiles, memory: str) -> None:
-        """``memory`` is the path of the file on the target with a digest of the files that each unit has read."""
+    def __init__(self, files: UndoableFiles, memory: str, of_host: Iterable[str] = ()) -> None:
+        """``memory`` is the path of the file on the target with a digest of the files that each unit has read.
+
+        ``of_host`` are the names of units that are not ours.
+        """
+        self._of_host = frozenset(of_host)
         self._files = files
         self._check_mode = files.check_mode
         self._memory = memory
@@ -63,8 +76,10 @@ class _Units:
 
     def install(self, item: Mapping[str, Any]) -> None:
         """Install the unit file of ``item``: a socket cannot start before its service exists. Raises RelayError."""
-        if item["content"] is not None and item["state"] == "present":
+        kind = kind_of(item)
+        if item["state"] == "present" and kind in ("own", "packaged"):
             self._before[item["name"]] = self._properties(item["name"])
+        if item["state"] == "present" and kind in ("own", "triggered"):
             path = os.path.join(DIRECTORY, item["name"])
             if self._files.ensure(path, item["content"].encode(), READABLE):
                 self.actions.append(f"install {item['name']}")
@@ -73,12 +88,17 @@ class _Units:
     def ensure(self, item: Mapping[str, Any]) -> None:
         """Ensure one unit. Raises RelayError."""
         absent, name = item["state"] == "absent", item["name"]
-        if item["content"] is None:
+        kind = kind_of(item)
+        if kind == "installed":
+            self._ensure_installed(name, item["reads"])
+        elif kind == "host":
             self._ensure_of_host(name, self._digest(item["reads"]), absent)
         elif absent:
             self._ensure_removed(name)
+        elif kind == "triggered":
+            self._ensure_loaded(name, self._properties(name))
         else:
-            self._ensure_own(name, self._digest([os.path.join(DIRECTORY, name), *item["reads"]]))
+            self._ensure_own(name, item["reads"], item["content"] or "")
         if not self._check_mode and self._read != self._noted:
             self._remember()
 
@@ -87,7 +107,8 @@ class _Units:
         own = [item["name"] for item in items if item["name"] in self._before]
         for name in reversed(own):
             # This fails if the unit was never loaded.
-            programs.run(["systemctl", "stop", name], programs.SECONDS_TO_START)
+            with contextlib.suppress(SystemctlError), self._may_be_stopped(name):
+                self._run("stop", name)
             if self._before[name]["UnitFileState"] != "enabled":
                 programs.run(["systemctl", "disable", name], programs.SECONDS_TO_REPORT)
         self._files.put_back()
@@ -99,7 +120,7 @@ class _Units:
                 self._do("start", name)
         for item in items:
             name = item["name"]
-            if item["content"] is None and self._read.get(name) != self._read_at_first.get(name):
+            if kind_of(item) == "host" and self._read.get(name) != self._read_at_first.get(name):
                 self._do("reload-or-restart", name)
         self._read = dict(self._read_at_first)
         self._remember()
@@ -131,26 +152,57 @@ class _Units:
         if absent or not digest:
             self._read.pop(name, None)
 
-    def _ensure_own(self, name: str, digest: str) -> None:
+    def _ensure_installed(self, name: str, reads: Sequence[str]) -> None:
+        """Restart a unit that an earlier call installed if the files that it reads changed; without it do nothing."""
+        content = text_file.read(os.path.join(DIRECTORY, name))
+        if content is not None:
+            self._ensure_own(name, reads, content.decode("utf-8", "replace"))
+
+    def _ensure_own(self, name: str, reads: Sequence[str], content: str) -> None:
+        digest = self._digest([os.path.join(DIRECTORY, name), *reads])
         installed, before = name in self._installed, self._properties(name)
-        # Unit files that systemd has not read, for example after an interrupted run.
-        if before["NeedDaemonReload"] == "yes" or (installed and before["LoadState"] != "loaded"):
-            self._do("daemon-reload")
+        self._ensure_loaded(name, before)
         if before["UnitFileState"] != "enabled":
             self._do("enable", name)
         if installed or before["ActiveState"] != "active" or self._read.get(name) != digest:
             # A socket cannot be reopened while its service holds it (systemd.socket(5)).
-            served = name.replace(".socket", ".service")
-            if served != name and self._properties(served)["ActiveState"] in ("active", "activating"):
-                self._do("stop", served)
-            self._do("restart", name)
+            others_service = SERVICE.search(content)
+            if others_service:
+                self._reopen(name, others_service.group(1))
+            else:
+                served = name.replace(".socket", ".service")
+                if served != name:
+                    self._forget_what_uses_it()
+                    self._stop(served)
+                with self._may_be_stopped(name):
+                    self._do("restart", name)
             self._check_active(name)
         self._read[name] = digest
+
+    def _ensure_loaded(self, name: str, before: Mapping[str, str]) -> None:
+        """Have systemd read unit files that it has not read, for example after an interrupted run."""
+        if before["NeedDaemonReload"] == "yes" or (name in self._installed and before["LoadState"] != "loaded"):
+            self._do("daemon-reload")
+
+    def _reopen(self, name: str, served: str) -> None:
+        """Open a further socket of the service ``served``, which another socket can start at any moment.
+
+        This socket is stopped before the service, since a connection to it would start the service again. From then on the
+        service starts this socket first, so a restart could fail.
+        """
+        self._stop(name)
+        self._stop(served)
+        self._do("start", name)
+
+    def _stop(self, name: str) -> None:
+        if self._properties(name)["ActiveState"] in ("active", "activating"):
+            self._do("stop", name)
 
     def _ensure_removed(self, name: str) -> None:
         before = self._properties(name)
         if before["ActiveState"] not in ("inactive", "failed"):
-            self._do("stop", name)
+            with self._may_be_stopped(name):
+                self._do("stop", name)
         if before["UnitFileState"] == "enabled":
             self._do("disable", name)
         removed = self._files.ensure_none(os.path.join(DIRECTORY, name))
@@ -161,6 +213,33 @@ class _Units:
         if before["ActiveState"] == "failed":
             self._do("reset-failed", name)
         self._read.pop(name, None)
+
+    def _forget_what_uses_it(self) -> None:
+        """Have the units of the host reload that use a socket of ours, which is opened anew now, also if this run is cut off.
+
+        A Dovecot whose connections are cut waits longer and longer before it connects again: after a dozen of them for a minute
+        (2.3) or for hours (2.4.1: http_client_peer_shared_create() in lib-http knows no bound).
+        """
+        for name in self._of_host.intersection(self._read):
+            self._read[name] = SOCKET_IS_NEW
+        if not self._check_mode:
+            self._remember()
+
+    @contextlib.contextmanager
+    def _may_be_stopped(self, name: str) -> Iterator[None]:
+        """Let the unit be stopped in this block, though its file refuses that to people."""
+        if self._check_mode or self._properties(name).get("RefuseManualStop") != "yes":
+            yield
+            return
+        path = MAY_BE_STOPPED.format(name)
+        text_file.create_directory(os.path.dirname(path))
+        text_file.replace(path, b"[Unit]\nRefuseManualStop=no\n", READABLE)
+        self._run("daemon-reload")
+        try:
+            yield
+        finally:
+            os.unlink(path)
+            self._run("daemon-reload")
 
     def _check_active(self, name: str) -> None:
         if not self._check_mode and self._properties(name)["ActiveState"] not in ("active", "reloading"):
@@ -175,8 +254,10 @@ class _Units:
 
     def _do(self, *words: str) -> None:
         self.actions.append(" ".join(words))
-        if self._check_mode:
-            return
+        if not self._check_mode:
+            self._run(*words)
+
+    def _run(self, *words: str) -> None:
         done = programs.run(["systemctl", *words], programs.SECONDS_TO_START)
         if done.status != 0:
             raise SystemctlError(f"systemctl {' '.join(words)}: {done.complaint.splitlines()[0]}")
@@ -203,13 +284,18 @@ class _Units:
         self._noted = dict(self._read)
 
 
+def kind_of(item: Mapping[str, Any]) -> str:
+    """Return whose the unit of ``item`` is, as the option ``kind``."""
+    return str(item.get("kind") or ("host" if item["content"] is None else "own"))
+
+
 def ensure_units(files: UndoableFiles, items: Sequence[Mapping[str, Any]], memory: str) -> Outcome:
     """Ensure the units of ``items``, each with the keys of OPTIONS, in this order.
 
     ``files`` are the files that these units read. If a unit does not start, later units stay untouched, and all
     files and units are restored. The results of the outcome are the actions, in words.
     """
-    units = _Units(files, memory)
+    units = _Units(files, memory, [item["name"] for item in items if kind_of(item) == "host"])
     outcome = for_each(items, units.install)
     for item in items if not outcome.failures else ():
         try:

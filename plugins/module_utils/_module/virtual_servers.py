@@ -24,6 +24,7 @@ from .databases import (
     for_each_database,
 )
 from .files import ensure_file, ensure_no_file
+from .other_hosts import OtherHosts
 from .results import Outcome, finish, for_each
 from .rulesets import edit_files
 
@@ -67,10 +68,20 @@ class Host:
     def create_databases(self) -> None:
         """Ensure each database and its permanent entries."""
         now = int(time.time())
+        others = OtherHosts(self._module, self.servers)
+        # Without sendmail nothing else has made the directory.
+        ruleset = self._parameters["ruleset"]
+        makes_directory = bool(ruleset) and ruleset["state"] == "absent" and not self._module.check_mode
 
         def work(server: VirtualServer, deadline: Deadline) -> None:
             edit = edits.ensure({}, now, permanent=self._permanent[server.name])
+            if makes_directory:
+                text_file.create_directory(os.path.dirname(server.relayers_db))
             try:
+                if others.are_meant:
+                    # The permissions that left the list.
+                    planned = relayers_db.change(server.relayers_db, edit, deadline, check_only=True)
+                    others.revoke([(server.relayers_db, planned.keys_removed())])
                 self._edit_database(server.relayers_db, edit, deadline)
             except MissingBindingError:
                 # In check mode the package that a real run installs first may be missing: then no database can be read.
@@ -78,15 +89,17 @@ class Host:
                     raise
 
         self.outcome.take(for_each_database(self.servers.servers, work, self._parameters["lock_timeout"]))
+        self.outcome.failures += others.finish()
 
     def edit_rulesets(self) -> None:
         """Insert the ruleset into the files of the servers, remove it from departing ones, and reload sendmail."""
+        options = dict(self._parameters["ruleset"])
+        state = options.pop("state")
         items = [
-            {"path": server.sendmail_cf, "relayers_db": server.relayers_db, "state": "present"}
-            for server in self.servers.servers
+            {"path": server.sendmail_cf, "relayers_db": server.relayers_db, "state": state} for server in self.servers.servers
         ]
         items += [{"path": server.sendmail_cf, "relayers_db": "", "state": "absent"} for server in self.departing]
-        edited = edit_files(self._module, items, **self._parameters["ruleset"], reload=True)
+        edited = edit_files(self._module, items, **options, reload=True)
         self.files = [result["path"] for result in edited.results if result["changed"]]
         self.reloaded = edited.reloaded
         self.outcome.take(edited)

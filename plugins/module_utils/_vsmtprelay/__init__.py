@@ -5,8 +5,8 @@
 """POP-before-SMTP with sendmail: the library of the command, the recorder and the Ansible modules.
 
 It is private: use the modules, the role or the command. It imports no Ansible. From outside the standard
-library it imports the Berkeley DB binding and, in ``recorder``, aiohttp and systemd. The role copies
-these same files to ``/usr/local/lib/vsmtprelay``.
+library it imports the Berkeley DB binding; in ``recorder``, httptools (or h11) and systemd; in ``sharing``,
+redis and systemd; in ``status``, prometheus_client. The role copies these same files to ``/usr/local/lib/vsmtprelay``.
 
 A package may import only from packages on the lines above its own::
 
@@ -14,8 +14,10 @@ A package may import only from packages on the lines above its own::
     programs
     entries, files, backends
     database, servers, sendmail
-    status, role
-    recorder, command
+    role, sharing
+    recorder
+    status
+    command
 
 The ``__init__`` of each package defines its terms and names its face, the modules that other packages
 import. It re-exports nothing.

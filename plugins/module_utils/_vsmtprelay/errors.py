@@ -40,12 +40,22 @@ class UnreadableError(RelayError):
     exit_status = 66  # EX_NOINPUT
 
 
+class ForbiddenError(UnreadableError):
+    """A file may not be read by the user of this process."""
+
+
 class TooLargeError(UnreadableError):
     """A file is larger than the caller takes."""
 
 
 class MissingBindingError(RelayError):
     """This Python interpreter has no Berkeley DB binding."""
+
+    exit_status = 69  # EX_UNAVAILABLE
+
+
+class MissingPackageError(RelayError):
+    """A package of the distribution that only this call needs is not installed."""
 
     exit_status = 69  # EX_UNAVAILABLE
 

@@ -74,7 +74,7 @@ def test_everything_is_documented(documentation, plugin):
         value.get("description") and value.get("returned" if plugin.kind == "modules" else "type")
         for value in plugin.returned.values()
     )
-    check_options(documentation["options"])
+    check_options(documentation.get("options", {}))
     if plugin.kind == "modules":
         assert set(documentation["attributes"]) == ATTRIBUTES
         assert all(attribute["description"] and attribute["support"] for attribute in documentation["attributes"].values())

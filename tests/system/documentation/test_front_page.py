@@ -35,7 +35,7 @@ def test_the_inventory_comes_before_the_first_command_that_uses_it():
 
 def test_all_packages_that_the_role_installs_are_named():
     variables = yaml.safe_load(VARIABLES.read_text(encoding="utf-8"))
-    packages = variables["pop_before_smtp__packages"]["dpkg"] + variables["pop_before_smtp__recorder_packages"]
+    packages = variables["pop_before_smtp__packages"]["dpkg"] + variables["pop_before_smtp__recorder_packages"]["dpkg"]
     assert [package for package in packages if f"`{package}`" not in NEEDS] == []
 
 

@@ -74,7 +74,7 @@ def test_all_that_the_role_says_first_is_there():
 
 
 def test_all_that_the_status_says_is_there(said):
-    words = (CHECKOUT / "plugins" / "plugin_utils" / "status_words.py").read_text(encoding="utf-8")
+    words = (CHECKOUT / "plugins/module_utils/_vsmtprelay/status/attention.py").read_text(encoding="utf-8")
     remedies = re.findall(r"(; (?:run|look) [^\"{]+)\"", words)
     page = PAGE.read_text(encoding="utf-8")
     assert len(remedies) >= 6

@@ -74,6 +74,7 @@ def test_a_console_block_without_a_prompt_is_refused(text):
         (["192.0.2.1 1790000000"], "192.0.2.1 1812345678\n", True),
         (["192.0.2.1 1790000000"], "192.0.2.9 1812345678\n", False),
         (["# timestamp (UTC): Sun Nov 22 12:26:02 2026"], "# timestamp (UTC): Mon Dec  7 01:02:03 2026\n", True),
+        (["2026-11-22T12:26:02+0000 mail1"], "2026-12-07T01:02:03+00:00 mail1\n", True),
         (["ok=… changed=0"], "ok=12 changed=0\n", True),
         (["host   12 min  live", "-----  ------  ----"], "host  3 h  live\n---  ---  ---\n", True),
         (["host   12 min  live"], "host  3 h  dead\n", False),

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of all paths in docs/logins.md, between two marks."""
+"""The table of all paths in docs/logins.md."""
 
 from __future__ import annotations
 
-from support.documentation import DOCUMENTATION
+from support.made_table import MadeTable, rendered
 
-PAGE = DOCUMENTATION / "logins.md"
-BEGIN = "<!-- Made by tests/system/logins; do not edit. -->\n"
-END = "<!-- The end of what the tests made. -->\n"
+PAGE = MadeTable("logins.md", "tests/system/logins")
 HEADINGS = ("passdb", "account", "mechanism", "proxy", "let in", "recorded")
 
 
 def render(outcomes, versions):
     """Return the table. ``outcomes`` is release → (path, service) → Outcome, ``versions`` release → version of Dovecot."""
     first = next(iter(outcomes.values()))
-    rows = [HEADINGS, ["---"] * len(HEADINGS)]
+    rows = []
     for path in dict.fromkeys(path for path, _ in first):
         came_of_it = {
             version: [outcomes[release][path, service] for service in path.services] for release, version in versions.items()
@@ -22,7 +20,7 @@ def render(outcomes, versions):
         let_in = _cell(came_of_it, lambda outcome, path=path: _let_in(path, outcome))
         recorded = _cell(came_of_it, lambda outcome, path=path: _recorded(path, outcome))
         rows.append([path.setting.name, path.account, path.way, path.proxy, let_in, recorded])
-    return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |").replace("|  |", "| |") for row in rows)
+    return rendered(HEADINGS, rows)
 
 
 def _let_in(path, outcome):
@@ -43,14 +41,3 @@ def _cell(came_of_it, word):
     if len(set(words.values())) == 1:
         return next(iter(words.values()))
     return ", ".join(f"{text} ({version})" for version, text in words.items())
-
-
-def shown():
-    """Return the table that the page shows."""
-    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip("\n") + "\n"
-
-
-def write(table):
-    """Put the table into the page."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")

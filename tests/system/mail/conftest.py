@@ -7,13 +7,14 @@ import pytest
 
 from support.fingerprint import fingerprint
 from support.playbook import play
+from support.releases import release
 from support.throttles import lift_throttles
 
 
 @pytest.fixture(scope="session")
 def untouched_host(lab):
     """A Debian host with sendmail and Dovecot, and nothing of ours."""
-    guest = lab.guest("mailhost", release="bookworm")
+    guest = lab.guest("mailhost", release=release("bookworm"))
     lab.boot([guest])
     lift_throttles(guest)
     return guest

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -158,3 +159,50 @@ def test_dump_edit_makemap_works_while_sendmail_runs(vsmtprelay, closed_relay, r
         assert vsmtprelay("delete", reader.address4)[0] == 0
         assert session.ask(REMOTE)[0] == 550
     assert [line.split()[0] for line in vsmtprelay("dump")[1].splitlines()[1::2]] == ["10.0.0.1"]
+
+
+def test_dump_prints_a_document_with_an_entry_on_each_line(vsmtprelay):
+    vsmtprelay("add", "10.11.12.13", "906502527")
+    vsmtprelay("add", "2001:db8::5", "4102444800")
+    status, output, errors = vsmtprelay("dump", "--json")
+    assert (status, errors) == (0, "")
+    document = json.loads(output)
+    (database,) = document["databases"]
+    assert (document["schema"], document["command"], database["virtual_server"]) == (1, "dump", "mailhost")
+    assert {each["address"]: each["timestamp"] for each in database["relayers"]} == {
+        "10.11.12.13": 906502527,
+        "2001:db8::5": 4102444800,
+    }
+    assert sum(line.startswith("{") and '"address"' in line for line in output.splitlines()) == 2
+    assert json.loads(vsmtprelay("expire", "--json")[1])["databases"][0]["expired"] == ["10.11.12.13"]
+
+
+def test_status_is_fine_on_a_host_that_the_role_set_up(vsmtprelay):
+    status, output, errors = vsmtprelay("status")
+    assert (status, errors) == (0, "")
+    assert output.splitlines()[0] == "fine: 1 virtual server, 0 entries, 0 of them in the future"
+    assert "recorder: up" in output.splitlines()
+    members = json.loads(vsmtprelay("status", "--json")[1])
+    assert (members["status"], members["attention"], members["unknown"]) == (0, [], [])
+    assert [server["ruleset"] for server in members["virtual_servers"]] == ["live"]
+
+
+def test_status_of_a_recorder_that_is_down_is_broken(vsmtprelay, closed_relay):
+    # The next login would start it again.
+    closed_relay.run(["systemctl", "stop", "vsmtprelay-recorder.service"])
+    try:
+        status, output, errors = vsmtprelay("status")
+    finally:
+        closed_relay.run(["systemctl", "start", "vsmtprelay-recorder.service"])
+    assert (status, errors) == (2, "")
+    assert output.startswith("broken: the login recorder is down; look into journalctl --unit=vsmtprelay-recorder\n")
+    assert vsmtprelay("status")[0] == 0
+
+
+def test_status_of_another_user_is_unknown_where_only_root_can_know(closed_relay):
+    done = closed_relay.run(["setpriv", "--reuid=nobody", "--clear-groups", "vsmtprelay", "status", "--json"], check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    members = json.loads(done.stdout)
+    assert members["attention"] == []
+    assert "only root can prove that Dovecot reports logins" in members["unknown"]
+    assert [server["ruleset"] for server in members["virtual_servers"]] == ["unknown"]

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from support.playbook import CHECKOUT, play
-from support.throttles import lift_throttles
+from support.load import MANY, Load
+from support.playbook import play
+from support.releases import releases
+from support.throttles import bear_load, lift_throttles
 
-RELEASES = {"bookworm": "Dovecot 2.3", "trixie": "Dovecot 2.4"}
-# Belongs to the client as a whole; RFC 2544 sets it aside for measurements.
-MANY = "198.18.0.0/16"
+RELEASES = releases({"bookworm": "Dovecot 2.3", "trixie": "Dovecot 2.4"})
 DATABASE = "/srv/relay/relayers.db"
 SERVERS = [{"name": "default", "relayers_db": DATABASE}]
 # As /etc/mail is.
@@ -23,10 +22,6 @@ mount -t tmpfs -o size=4m none /srv/relay
 chown smmta:smmsp /srv/relay
 chmod 2755 /srv/relay
 """
-# What a login costs without us is not what is tested: Debian's password hash takes 20 ms.
-CHEAP_PASSWORD = """usermod -p "$(openssl passwd -1 alice-secret)" alice"""
-# sendmail accepts no connections while the machine is busy.
-ACCEPT_UNDER_LOAD = """sed -i 's/^#*O RefuseLA=.*/O RefuseLA=1000/' /etc/mail/sendmail.cf"""
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +33,7 @@ def hosts(lab, client):
         lift_throttles(guest, MANY)
         guest.run(["ip", "route", "add", MANY, "via", client.address4])
         guest.run(["sh", "-ec", MAKE_FILE_SYSTEM])
-        guest.run(["sh", "-ec", CHEAP_PASSWORD])
-        guest.run(["sh", "-ec", ACCEPT_UNDER_LOAD])
+        bear_load(guest)
     options = ["-e", json.dumps({"pop_before_smtp_virtual_servers": SERVERS})]
     run = play(lab, "vsmtp.relay.site", *options, "--limit", "recorder-*")
     assert run.status == 0, run.output
@@ -53,20 +47,6 @@ def host(request, hosts):
     guest.run(["vsmtprelay", "expire"])
     assert guest.run(["vsmtprelay", "dump"]).stdout == ""
     return guest
-
-
-class Load:
-    """Logins from addresses of MANY, one after the other and at a certain rate, by a process in the client's network."""
-
-    def __init__(self, client, server, *options):
-        words = [sys.executable, "-m", "support.logins", f"--network={MANY}", f"--server={server}", *map(str, options)]
-        self._process = client.popen(words, cwd=CHECKOUT / "dev")
-
-    def result(self):
-        """Wait for the end; return a list of dictionaries with address, ok and seconds, and perhaps refused."""
-        output, _ = self._process.communicate(timeout=3600)
-        assert self._process.returncode == 0
-        return json.loads(output)
 
 
 @pytest.fixture

@@ -243,6 +243,7 @@ def test_names_with_the_right_password_record_the_clients_own_address_and_write_
         for name, user in IMPOSSIBLE_NAMES.items():
             assert not authenticate(reader, host.guest.address4, protocol, user, PASSWORD.encode()), name
     assert host.entries() == []
+    wait_until(lambda: len(host.lines()) >= 2 * len(NAMES), PATIENCE)
     lines = host.lines()
     assert [line["RELAY_ADDRESS"] for line in lines] == [reader.address4] * 2 * len(NAMES)
     assert {line["RELAY_SERVICE"] for line in lines} == {"pop3", "imap"}

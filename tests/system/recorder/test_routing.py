@@ -13,6 +13,7 @@ import pytest
 from support.fingerprint import fingerprint
 from support.mail import Imap4, log_in
 from support.playbook import play
+from support.releases import releases
 from support.throttles import lift_throttles
 from support.waiting import wait_until
 
@@ -20,8 +21,9 @@ from .conftest import RELEASES
 
 OURS = "/etc/dovecot/conf.d/95-vsmtprelay.conf"
 USERS = ("me@a.example", "me@b.example", "me@elsewhere.example")
-DOVECOT = {
-    "bookworm": """
+DOVECOT = releases(
+    {
+        "bookworm": """
 passdb {
   driver = passwd-file
   args = /etc/dovecot/test-users
@@ -31,7 +33,7 @@ userdb {
   args = uid=alice gid=alice home=/home/alice
 }
 """,
-    "trixie": """
+        "trixie": """
 passdb passwd-file {
   passwd_file_path = /etc/dovecot/test-users
 }
@@ -43,7 +45,8 @@ userdb static {
   }
 }
 """,
-}
+    }
+)
 # The first has a local address of its own, the second a login domain; each belongs to a user, and has a sendmail.cf.
 PREPARE = """
 ip address add {address} dev lo

@@ -10,11 +10,12 @@ import pytest
 
 from support.mail import Smtp
 from support.playbook import CHECKOUT, play
+from support.releases import releases
 from support.throttles import lift_throttles
 
 from .corpus import ROOT, STOCK, files, written_by_hand
 
-RELEASES = ("bullseye", "bookworm", "trixie")
+RELEASES = tuple(releases(dict.fromkeys(("bullseye", "bookworm", "trixie"))))
 PLAYBOOK = str(CHECKOUT / "tests" / "system" / "sendmail_cf" / "rulesets.yml")
 PATIENCE_SECONDS = 60
 
@@ -119,7 +120,7 @@ def guests(lab):
 
 
 # The release in between is that of the table of all kinds.
-@pytest.fixture(scope="package", params=(RELEASES[0], RELEASES[-1]))
+@pytest.fixture(scope="package", params=dict.fromkeys((RELEASES[0], RELEASES[-1])))
 def host(request, lab, guests):
     """The host of the oldest release and the newest one in turn."""
     return Host(lab, guests[request.param])

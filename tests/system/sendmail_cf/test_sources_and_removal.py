@@ -9,7 +9,7 @@ import pytest
 
 from support.playbook import play
 
-from .conftest import PLAYBOOK
+from .conftest import PLAYBOOK, RELEASES
 from .kinds import BASE, USUAL
 
 DIRECTORY = "/srv/elsewhere"
@@ -33,7 +33,7 @@ SOURCES = {
 @pytest.fixture(scope="module")
 def host(guests):
     """A host of the newest release, which has a user to whom files can belong."""
-    return guests["trixie"]
+    return guests[RELEASES[-1]]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command im
     commands,
     import_command,
     import_sources,
+    metrics_command,
     usage,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
@@ -35,7 +36,7 @@ _vsmtprelay vsmtprelay "${{@: -1}}" "${{@: -2:1}}" || exit
 # All that the program says that it takes.
 BEFORE_COMMANDS = usage.MORE.partition("Options, before the command:")[2]
 ALL_OPTIONS = {*re.findall(r"--[a-z-]+", BEFORE_COMMANDS), *usage.TEXTS, *command.OPTIONS_WITH_VALUE}
-OWN_OPTIONS = {"--expires-after", "--value", "--skip-malformed"}
+OWN_OPTIONS = {"--expires-after", "--value", "--skip-malformed", commands.AS_JSON}
 HELP = set(usage.HELP_OPTIONS)
 
 
@@ -85,7 +86,10 @@ def test_every_option_of_import_is_offered_and_the_standard_input(offered):
 
 @pytest.mark.parametrize("name", sorted(set(commands.COMMANDS) - {"import"}))
 def test_each_command_offers_its_help_and_nothing_that_would_take_long_to_find(offered, name):
-    assert offered(name, "-") == HELP
+    own = {"delete": {commands.ONLY_HERE}, "metrics": {metrics_command.OUTPUT}}.get(name, set()) | (
+        {commands.AS_JSON} if name in commands.WITH_JSON else set()
+    )
+    assert offered(name, "-") == HELP | own
     assert offered(name, "--", "-") == set()
     assert offered(name, "") == set()
 
@@ -96,6 +100,10 @@ def test_each_command_offers_its_help_and_nothing_that_would_take_long_to_find(o
         (["ad"], {"add"}),
         (["l"], {"list"}),
         (["re"], {"repair"}),
+        (["--all", "st"], {"status"}),
+        (["list", "60", "--j"], {"--json"}),
+        (["list", "--", "--j"], set()),
+        (["add", "--j"], set()),
         (["x"], set()),
         (["--s"], {"--server"}),
         (["--", "--s"], set()),
@@ -119,6 +127,8 @@ def test_each_command_offers_its_help_and_nothing_that_would_take_long_to_find(o
         (["--database", "'other "], {"other $(touch ran).db"}),
         (["--database", "x"], set()),
         (["--lock-timeout", ""], set()),
+        (["metrics", "--output", "ol"], {"old", "old.db"}),
+        (["metrics", "--output", "=", "ol"], {"old", "old.db"}),
         (["import", "o"], {"old", "old.db", "other $(touch ran).db"}),
         (["import", "old.db", "o"], {"old", "old.db", "other $(touch ran).db"}),
         (["import", "--"], OWN_OPTIONS | {"--help"}),

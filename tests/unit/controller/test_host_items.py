@@ -3,6 +3,8 @@
 
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.host_items import chosen, in_order
 
+UNITS = [{"name": name, "template": "x"} for name in ("a.socket", "b.socket", "a.service", "b.service")]
+DOVECOT = {"name": "dovecot.service"}
 COMMAND = {"path": "/usr/local/bin/vsmtprelay", "part": "install"}
 KEY = {"path": "/etc/vsmtprelay/key", "part": "run", "needs": "tcp"}
 NOTE = {"path": "/etc/note", "content": "x"}
@@ -33,3 +35,9 @@ def test_units_start_in_order_and_go_in_reverse_order():
     assert in_order(units) == units
     going = [{**unit, "state": "absent"} for unit in units[:2]] + units[2:]
     assert [unit["name"] for unit in in_order(going)] == ["dovecot.service", "a.service", "a.socket"]
+
+
+def test_units_that_go_alone_go_first_and_the_units_of_the_host_stay_last():
+    units = [{**unit, **({"state": "absent"} if unit["name"].startswith("b.") else {})} for unit in UNITS]
+    names = [unit["name"] for unit in in_order([*units, DOVECOT])]
+    assert names == ["b.service", "b.socket", "a.socket", "a.service", "dovecot.service"]

@@ -9,6 +9,7 @@ from ansible_collections.vsmtp.relay.plugins.filter.virtual_server_name import s
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.playbook_variables import (
     CHECKS,
+    NEW,
     PLAYBOOKS,
     check,
     check_names,
@@ -39,6 +40,7 @@ GOOD = {
     "relay_older_than": ["0", "60", 0, 1440],
     "relay_report": ["status.html"],
     "relay_json": ["/tmp/status.json"],
+    "relay_history": ["history.jsonl", "/tmp/history.jsonl"],
     "relay_directory": ["relayers", "~/relayers"],
     "relay_drift": [True, "false", "no", "0"],
     "relay_exactly": [False, "yes"],
@@ -51,6 +53,7 @@ BAD = {
     "relay_older_than": ["2h", "abc", "1d", "", "-1", "1.5", 1.5, True, None, [], "1e3", "٣"],
     "relay_report": ["", "/", "/nonexistent/status.html"],
     "relay_json": ["", "/tmp"],
+    "relay_history": ["", "/tmp", "/nonexistent/history.jsonl", "/etc/passwd", "/dev/null", "/proc/self/mem"],
     "relay_directory": ["", " "],
     "relay_drift": ["maybe", "", None],
     "relay_exactly": ["exactly", ""],
@@ -78,7 +81,7 @@ def test_every_variable_of_every_playbook_is_judged():
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_a_name_of_before_is_told_unless_the_new_one_is_there(playbook):
     names, required = PLAYBOOKS[playbook]
-    for name in names:
+    for name in set(names) - NEW:
         old = name.removeprefix("relay_")
         with pytest.raises(MalformedError, match=f"{old} is not read any more: write -e {name}="):
             check_names(
@@ -88,6 +91,10 @@ def test_a_name_of_before_is_told_unless_the_new_one_is_there(playbook):
                 else {old: "x"},
             )
         check_names(playbook, {**dict.fromkeys(required, "x"), name: "x", old: "x"})
+
+
+def test_a_variable_of_the_inventory_with_the_name_of_a_new_one_is_none_of_ours():
+    check_names("status", {"history": "of this host"})
 
 
 @pytest.mark.parametrize(("playbook", "missing"), [("permit", "relay_address"), ("backup", "relay_directory")])

@@ -97,6 +97,12 @@ def test_the_role_says_what_the_proof_of_the_logins_leaves_open():
     assert line(proven=["a"], others=["b", "c"]) == "nothing to do; attention: b; attention: c"
 
 
+def test_an_engine_of_several_that_cannot_be_used_needs_attention():
+    installed = {"share_proof": {"faults": [], "others": ["engine1: is away"]}}
+    assert run_words.of_role({}, {}, installed, {}) == "nothing to do; attention: engine1: is away"
+    assert run_words.of_role({}, {}, {"share_proof": {"faults": ["engine1: is away"], "others": []}}, {}) == "nothing to do"
+
+
 def test_the_removal_says_what_went():
     assert run_words.of_removal({}, {}, {}, {}) == "nothing to remove"
     line = run_words.of_removal({"actions": ["stop u"], "changed_files": ["/x"]}, {"files": ["/c"]}, {}, {"packages": ["p"]})
@@ -125,3 +131,14 @@ def test_everything_that_the_role_would_change_is_drift():
         "restart vsmtprelay-recorder.service",
         "/etc/pam.d/pop3",
     ]
+
+
+def test_the_line_about_an_engine_has_what_was_done_and_when_its_certificate_ends():
+    host = {"missing_packages": ["valkey-server"]}
+    installed = {"changed_files": ["/etc/valkey/x"], "actions": ["restart valkey-server@vsmtprelay.service"]}
+    line = run_words.of_engine(host, {"changed": True, "end": "soon"}, {"changed_hosts": ["mail1", "mail2"]}, installed)
+    assert line == (
+        "package valkey-server, a new certificate, 1 file, users of mail1, mail2, "
+        "restart valkey-server@vsmtprelay.service (its certificate ends soon)"
+    )
+    assert run_words.of_engine({}, {}, {}, {}) == "nothing to do"

@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.fleet_state import fleet, host, server, troubled
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status.words import ago
 from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_table import table
-from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import ago, attention, summary
+from ansible_collections.vsmtp.relay.plugins.plugin_utils.status_words import attention, summary
 
 
 def test_a_row_tells_all_of_a_virtual_server():

@@ -89,6 +89,38 @@ def test_renew_creates_nothing(relayers_db):
 
 
 @pytest.mark.parametrize(
+    ("before", "latest", "stays"),
+    [
+        (NOW - 60, NOW, False),
+        (NOW, NOW, False),
+        (NOW, NOW - 1, True),
+        (NOW - 60, NOW - 60, False),
+        (0, NOW, False),
+        # No revocation reaches into the future, whatever it says.
+        (NOW + 1, NOW, True),
+        (NOW + 1, NOW + 99, True),
+        (253402214400, NOW, True),
+        (253402214400, 253402300799, True),
+        ("RELAY", NOW, True),
+        ("", NOW, True),
+    ],
+)
+def test_a_revocation_takes_what_is_stamped_until_then_and_neither_the_future_nor_what_is_no_timestamp(
+    relayers_db, before, latest, stays
+):
+    entries, changes = after(relayers_db, {A: before, B: NOW - 60}, edits.revoke({A: latest, C: NOW}, NOW))
+    assert entries == ({A: str(before)} if stays else {}) | {B: str(NOW - 60)}
+    assert changes.keys_removed() == ([] if stays else [A])
+    assert bool(changes) != stays
+
+
+def test_a_revocation_takes_each_spelling_of_makemap_by_its_own_time(relayers_db):
+    # A key with a NUL beside one without, as makemap -N adds it.
+    entries, _changes = after(relayers_db, {A: NOW, A + "\0": f"{NOW - 60}\0", B: 5}, edits.revoke({A: NOW - 60}, NOW))
+    assert entries == {A: str(NOW), B: "5"}
+
+
+@pytest.mark.parametrize(
     ("before", "wanted", "refresh_after", "stored"),
     [
         (None, None, None, NOW),
@@ -164,6 +196,7 @@ any_edit = st.one_of(
     st.builds(edits.record_logins, stored),
     st.builds(edits.renew, st.lists(st.sampled_from([A, B, C]), max_size=3), st.just(NOW), st.sampled_from([60, 120])),
     st.builds(edits.delete, st.lists(st.sampled_from([A, B, C]), max_size=3)),
+    st.builds(edits.revoke, stored, st.just(NOW)),
     st.builds(edits.expire, st.integers(0, 3), st.just(NOW)),
     st.builds(edits.ensure, stored, st.just(NOW), st.sampled_from([None, 0, 60]), st.booleans()),
 )
@@ -222,3 +255,12 @@ def test_a_database_that_is_put_back_exactly_has_nothing_else(relayers_db):
     assert entries == {A: str(NOW), B: "RELAY"}
     assert changes.count == 3
     assert not database.change(relayers_db.path, edits.restore(backup, exactly=True))
+
+
+def test_expire_makes_a_text_of_the_removed_keys_and_keeps_them_no_longer(relayers_db):
+    before = {f"10.0.{number >> 8}.{number & 255}": NOW - number % 2 * 600 for number in range(3000)}
+    _entries, changes = after(relayers_db, before, edits.expire(5, NOW, name_them=False, text_of=b",".join))
+    assert changes.removed == {}
+    removed = [key for text in changes.texts for key in text.decode().split(",")]
+    assert len(removed) == changes.count == 1500
+    assert set(removed) == {key for key, stamp in before.items() if stamp < NOW}

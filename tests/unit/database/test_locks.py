@@ -143,19 +143,19 @@ def test_where_there_are_no_leases_the_locks_have_to_do(relayers_db, without_lea
         quiet(relayers_db.path, exclusive=False)
 
 
-def test_who_is_interrupted_while_he_locks_leaves_nothing_open(relayers_db, monkeypatch):
+def test_who_is_interrupted_while_he_locks_leaves_nothing_open(relayers_db, monkeypatch, open_descriptors):
     relayers_db.fill({})
 
     def interrupt(_descriptor, _operation):
         raise KeyboardInterrupt
 
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     monkeypatch.setattr(fcntl, "flock", interrupt)
     with pytest.raises(KeyboardInterrupt):
         quiet(relayers_db.path, exclusive=True)
     with pytest.raises(KeyboardInterrupt):
         WriterLock(relayers_db.path, Deadline(0))
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert open_descriptors() == before
 
 
 def test_patience_ends_after_its_time_and_names_who_holds_what():

@@ -13,7 +13,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database i
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import prepared as prepared_module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.locks import Deadline, WriterLock
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.prepared import PreparedFile
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.prepared import PreparedFiles
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.published import Published
 
 NOW = 1_700_000_000
@@ -30,7 +30,7 @@ def login(key, timestamp=NOW):
 def prepared(relayers_db):
     """Yield the next file of a database that this process wrote and that holds one login."""
     database.change(relayers_db.path, login("10.0.0.1"), published=PUBLISHED)
-    file = PreparedFile(relayers_db.path, set(), PUBLISHED)
+    file = PreparedFiles(PUBLISHED).of(relayers_db.path)
     file.prepare()
     yield file
     file.close()
@@ -64,7 +64,7 @@ def test_owner_mode_and_extended_attributes_stay(relayers_db):
     os.chmod(relayers_db.path, 0o604)
     os.setxattr(relayers_db.path, "user.note", b"x")
     database.change(relayers_db.path, login("10.0.0.2"), published=PUBLISHED)
-    file = PreparedFile(relayers_db.path, set(), PUBLISHED)
+    file = PreparedFiles(PUBLISHED).of(relayers_db.path)
     file.prepare()
     assert file.commit(login("10.0.0.3"))
     status = os.stat(relayers_db.path)
@@ -135,7 +135,7 @@ def test_a_login_goes_where_the_path_leads_now(relayers_db, native_database):
     link = os.path.join(os.path.dirname(relayers_db.path), "link")
     os.symlink(relayers_db.path, link)
     database.change(link, login("10.0.0.1"), published=PUBLISHED)
-    file = PreparedFile(link, set(), PUBLISHED)
+    file = PreparedFiles(PUBLISHED).of(link)
     file.prepare()
     os.unlink(link)
     os.symlink(other.path, link)
@@ -147,6 +147,39 @@ def test_a_login_goes_where_the_path_leads_now(relayers_db, native_database):
     assert file.commit(login("10.0.0.3"))
     assert set(other.entries()) == {"10.0.0.9", "10.0.0.2", "10.0.0.3"}
     assert set(relayers_db.entries()) == {"10.0.0.1"}
+
+
+def test_a_login_that_comes_before_the_file_is_ready_is_in_the_database_when_that_is_told(relayers_db):
+    database.change(relayers_db.path, login("10.0.0.1"), published=PUBLISHED)
+    file = PreparedFiles(PUBLISHED).of(relayers_db.path)
+    file.copy()
+    for number in range(2, 50):
+        assert not relayers_db.unnamed_files_beside
+        assert file.commit(login(f"10.0.0.{number}", NOW + number)).count == 1
+    file.close()
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)} | {f"10.0.0.{n}": str(NOW + n) for n in range(2, 50)}
+    assert relayers_db.files_beside == ["relayers.db"]
+
+
+def test_the_replaced_file_is_closed_by_whoever_is_asked_to(relayers_db):
+    database.change(relayers_db.path, login("10.0.0.1"), published=PUBLISHED)
+    closed = []
+    file = PreparedFiles(PUBLISHED, closed.append).of(relayers_db.path)
+    before = os.stat(relayers_db.path).st_ino
+    file.copy()
+    file.commit(login("10.0.0.2"))
+    file.close()
+    (descriptor,) = closed
+    assert os.fstat(descriptor).st_ino == before
+    os.close(descriptor)
+
+
+@needs_root
+def test_a_directory_that_changed_hands_meanwhile_is_not_written_with_the_rights_of_before(prepared, relayers_db):
+    os.chown(os.path.dirname(relayers_db.path), 65533, -1)
+    assert prepared.commit(login("10.0.0.2")) is None
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
+    assert relayers_db.files_beside == ["relayers.db"]
 
 
 def test_nobody_is_waited_for(prepared, relayers_db, holder):
@@ -175,13 +208,15 @@ def test_after_it_was_not_possible_it_is_prepared_anew(prepared, relayers_db):
 def test_a_file_of_somebody_else_is_never_taken(relayers_db):
     """Its pages were not looked at, and libdb would follow them into a crash."""
     relayers_db.fill({"10.0.0.9": 7})
-    file = PreparedFile(relayers_db.path, set(), PUBLISHED)
+    file = PreparedFiles(PUBLISHED).of(relayers_db.path)
     file.prepare()
     assert file.commit(login("10.0.0.2")) is None
 
 
 @pytest.mark.parametrize("refusal", [errno.EOPNOTSUPP, errno.EISDIR, errno.ENOSPC, errno.EMFILE])
-def test_where_there_are_no_files_without_names_nothing_is_prepared_and_nothing_left(relayers_db, monkeypatch, refusal):
+def test_where_there_are_no_files_without_names_nothing_is_prepared_and_nothing_left(
+    relayers_db, monkeypatch, refusal, open_descriptors
+):
     database.change(relayers_db.path, login("10.0.0.1"), published=PUBLISHED)
     open_file = os.open
 
@@ -191,11 +226,11 @@ def test_where_there_are_no_files_without_names_nothing_is_prepared_and_nothing_
         return open_file(path, flags, *arguments, **options)
 
     monkeypatch.setattr(prepared_module.os, "open", refuse)
-    descriptors = set(os.listdir("/proc/self/fd"))
-    file = PreparedFile(relayers_db.path, set(), PUBLISHED)
+    before = open_descriptors()
+    file = PreparedFiles(PUBLISHED).of(relayers_db.path)
     file.prepare()
     assert file.commit(login("10.0.0.2")) is None
-    assert set(os.listdir("/proc/self/fd")) == descriptors
+    assert open_descriptors() == before
 
 
 def test_a_file_that_is_full_only_when_it_is_changed_is_not_put_in_place(prepared, relayers_db, monkeypatch):
@@ -212,16 +247,17 @@ def test_large_databases_and_too_many_are_not_prepared(relayers_db, native_datab
     others = native_database("etc/others.db")
     for each in (relayers_db, others):
         database.change(each.path, login("10.0.0.1"), published=PUBLISHED)
-    prepared = set()
-    one, other = PreparedFile(relayers_db.path, prepared, PUBLISHED), PreparedFile(others.path, prepared, PUBLISHED)
+    files = PreparedFiles(PUBLISHED)
+    one, other = files.of(relayers_db.path), files.of(others.path)
     one.prepare()
     other.prepare()
     assert other.commit(login("10.0.0.2")) is None
     assert one.commit(login("10.0.0.2"))
+    one.close()
     other.prepare()
     assert other.commit(login("10.0.0.2"))
     monkeypatch.setattr(prepared_module, "LARGEST_PREPARED_BYTES", 1000)
-    one = PreparedFile(relayers_db.path, set(), PUBLISHED)
+    one = PreparedFiles(PUBLISHED).of(relayers_db.path)
     one.prepare()
     assert one.commit(login("10.0.0.3")) is None
 
@@ -233,9 +269,9 @@ def test_what_is_not_going_to_be_prepared_is_not_even_read(relayers_db, monkeypa
     for name, value in (("LARGEST_PREPARED_BYTES", 1000), ("MOST_PREPARED", 0)):
         with monkeypatch.context() as patch:
             patch.setattr(prepared_module, name, value)
-            PreparedFile(relayers_db.path, set(), PUBLISHED).prepare()
+            PreparedFiles(PUBLISHED).of(relayers_db.path).prepare()
     relayers_db.fill({"10.0.0.9": 7})
-    PreparedFile(relayers_db.path, set(), PUBLISHED).prepare()
+    PreparedFiles(PUBLISHED).of(relayers_db.path).prepare()
 
 
 def test_whoever_is_killed_loses_nothing_that_was_acknowledged_and_leaves_nothing(relayers_db, kill_writers):
@@ -244,7 +280,7 @@ def test_whoever_is_killed_loses_nothing_that_was_acknowledged_and_leaves_nothin
     def writer(turn):
         # It takes only files of its own.
         database.change(relayers_db.path, login(f"10.9.9.{turn}"), published=PUBLISHED)
-        file = PreparedFile(relayers_db.path, set(), PUBLISHED)
+        file = PreparedFiles(PUBLISHED).of(relayers_db.path)
 
         def write(key, timestamp):
             file.prepare()

@@ -435,9 +435,9 @@ def test_a_database_that_is_written_all_the_time_is_busy_and_unchanged(relayers_
     assert relayers_db.files_beside == ["relayers.db"]
 
 
-def test_nothing_stays_open(relayers_db):
+def test_nothing_stays_open(relayers_db, open_descriptors):
     database.change(relayers_db.path, ADD)
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     for n in range(5):
         database.change(relayers_db.path, edits.put({"10.0.0.1": n}))
         read(relayers_db.path)
@@ -445,7 +445,7 @@ def test_nothing_stays_open(relayers_db):
     relayers_db.damage()
     with pytest.raises(UnreadableError):
         database.change(relayers_db.path, ADD)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert open_descriptors() == before
 
 
 def test_a_directory_that_is_swapped_during_a_change_leads_the_new_file_nowhere_else(relayers_db, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits, repair
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.prepared import PreparedFile
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.prepared import PreparedFiles
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.published import Published
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import RelayError, UnreadableError, UnwritableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.files import text_file
@@ -202,7 +202,7 @@ def test_an_owner_who_swaps_the_file_for_a_link_gains_no_file_and_no_program_of_
             if operation == "change":
                 database.change(str(path), edit, 0.2, published=published)
             elif operation == "prepared":
-                file = PreparedFile(str(path), set(), published)
+                file = PreparedFiles(published).of(str(path))
                 database.change(str(path), edit, 0.2, published=published)
                 file.prepare()
                 file.commit(edits.put({"10.0.0.2": turn}))

@@ -11,6 +11,9 @@ import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 from ansible_collections.vsmtp.relay.plugins.module_utils._module import host_files
+from ansible_collections.vsmtp.relay.plugins.module_utils._module.results import Outcome
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.programs import Ended
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import key as recorder_key
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.proof import Proof
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -41,6 +44,27 @@ def test_host_files_mends_content_or_mode_alone(check_then_run, tmp_path):
     assert "mode 0600" in result["diff"][1]["before_header"]
 
 
+def test_host_files_creates_a_secret_once_and_shows_it_to_nobody(check_then_run, run, tmp_path):
+    files = [host_file(tmp_path / "key", secret=True, mode="0600")]
+    result = check_then_run("host_files", files=files)
+    secret = recorder_key.load(str(tmp_path / "key"))
+    assert result["changed_files"] == [str(tmp_path / "key")]
+    assert (tmp_path / "key").stat().st_mode & 0o7777 == 0o600
+    assert secret not in repr(result)
+    assert run("host_files", files=files)["changed"] is False
+    assert recorder_key.load(str(tmp_path / "key")) == secret
+
+
+def test_host_files_completes_the_secret_file_of_an_earlier_version(check_then_run, tmp_path):
+    path = tmp_path / "key"
+    path.write_text(f"auth_policy_server_api_header = X-API-Key:{'a' * 64}\n")
+    result = check_then_run("host_files", files=[host_file(path, secret=True, mode="0600")])
+    assert result["changed_files"] == [str(path)]
+    assert "event_exporter" in path.read_text()
+    assert recorder_key.load(str(path)) == "a" * 64
+    assert "a" * 64 not in repr(result)
+
+
 def test_host_files_removes_files_and_directories(check_then_run, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "left over").touch()
@@ -55,6 +79,25 @@ def test_host_files_removes_files_and_directories(check_then_run, tmp_path):
     assert result["changed_files"] == [str(tmp_path / "one"), str(tmp_path / "own")]
     assert os.listdir(tmp_path) == ["other"]
     assert (result["diff"][0]["before"], result["diff"][0]["after"]) == ("1\n", "")
+
+
+def test_host_files_removes_what_units_wrote_after_the_units(check_then_run, tmp_path, monkeypatch):
+    written, link = tmp_path / "written", tmp_path / "link"
+    written.write_text("1\n")
+    link.symlink_to("nowhere")
+    seen = []
+
+    def ensure_units(*unused):
+        seen.append(written.exists())
+        return Outcome()
+
+    monkeypatch.setattr(host_files, "ensure_units", ensure_units)
+    paths = [str(written), str(link), str(tmp_path / "none")]
+    result = check_then_run("host_files", files=[], units=[{"name": "x.timer", "state": "absent"}], remove_files=paths)
+    assert result["changed_files"] == paths[:2]
+    assert os.listdir(tmp_path) == []
+    # In check mode, for real, and again.
+    assert seen == [True, True, False]
 
 
 @needs_root
@@ -100,8 +143,74 @@ def test_host_files_tries_a_login_after_all_is_done_and_returns_what_became_of_i
     assert tried == [["one"]]
 
 
-def test_host_files_fails_in_order_where_a_directory_is_a_symbolic_link(run, tmp_path):
+def test_host_files_creates_a_bare_secret_once_and_shows_it_to_nobody(check_then_run, run, tmp_path):
+    path = tmp_path / "secret"
+    files = [host_file(path, secret=True, bare=True)]
+    result = check_then_run("host_files", files=files)
+    secret = path.read_text()
+    assert len(secret) == 65
+    assert path.stat().st_mode & 0o7777 == 0o600
+    assert secret.strip() not in repr(result)
+    path.chmod(0o644)
+    assert run("host_files", files=files)["changed_files"] == [str(path)]
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == (secret, 0o600)
+    path.write_text("mine")
+    assert "holds no secret" in run("host_files", files=files)["msg"]
+
+
+def test_host_files_changes_the_named_sections_of_a_file_alone(check_then_run, tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_text("# engine1\n1\n# engine2\n2\n")
+    result = check_then_run("host_files", files=[host_file(path, sections={"engine1": None, "engine2": "3", "engine3": ""})])
+    assert path.read_text() == "# engine1\n1\n# engine2\n3\n"
+    assert result["diff"][0]["after"] == path.read_text()
+    missing = host_file(tmp_path / "missing", sections={"a": ""})
+    assert check_then_run("host_files", files=[missing])["changed_files"] == []
+
+
+CHECKED = {
+    "fine": (Ended(0, b"2 engines\n", b""), [], []),
+    "one of several engines is away": (Ended(1, b"engine1: refused\n", b""), [], ["engine1: refused"]),
+    "all engines are away": (
+        Ended(2, b"engine1: refused\nengine2: not allowed: xadd\n", b""),
+        ["engine1: refused", "engine2: not "],
+        [],
+    ),
+    "it does not run": (
+        Ended(1, b"", b"Traceback\nModuleNotFoundError: No module named 'redis'\n"),
+        ["/usr/local/sbin/vsmtprelay"],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHECKED)
+def test_host_files_checks_at_the_end_that_the_host_can_share_its_logins(run, tmp_path, monkeypatch, case):
+    ended, faults, others = CHECKED[case]
+    called = []
+    monkeypatch.setattr(host_files.programs, "run", lambda command, _seconds: called.append(command) or ended)
+    files = [host_file(tmp_path / "one", content="x")]
+    assert "share_proof" not in run("host_files", files=files)
+    assert "share_proof" not in run("host_files", check=True, files=files, share_proof=True)
+    result = run("host_files", files=files, share_proof=True)
+    assert called == [host_files.SHARE_CHECK]
+    for name, expected in (("faults", faults), ("others", others)):
+        for line, beginning in zip(result["share_proof"][name], expected, strict=True):
+            assert line.startswith(beginning)
+
+
+def test_a_host_on_which_sharing_cannot_be_checked_has_that_as_its_fault(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(host_files, "SHARE_CHECK", (str(tmp_path / "missing"), "--check"))
+    (fault,) = run("host_files", files=[], share_proof=True)["share_proof"]["faults"]
+    assert "missing: cannot be run" in fault
+
+
+def test_host_files_removes_a_symbolic_link_to_a_directory_and_not_what_is_in_it(check_then_run, tmp_path):
     (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "kept").touch()
     (tmp_path / "link").symlink_to("real")
-    run("host_files", state="absent", files=[], remove_directories=[str(tmp_path / "link")])
-    assert (tmp_path / "real").is_dir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    paths = [str(tmp_path / name) for name in ("link", "dangling")]
+    assert check_then_run("host_files", state="absent", files=[], remove_directories=paths)["changed_files"] == paths
+    assert [path.name for path in tmp_path.iterdir()] == ["real"]
+    assert (tmp_path / "real" / "kept").exists()

@@ -9,6 +9,7 @@ import types
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._module import mail_host_info
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.variables import RunVariables
 
 
 def test_mail_host_info_tells_what_is_missing(run):
@@ -89,3 +90,70 @@ def test_the_settings_of_dovecot_are_read_as_its_version_prints_them(monkeypatch
         "has_userdb": has_userdb,
         "needs_no_password": False,
     }
+
+
+@pytest.fixture
+def role(run, monkeypatch):
+    """Return what runs the module with variables of the role on a host that has all but Dovecot and sendmail."""
+    monkeypatch.setattr(mail_host_info, "missing_packages", lambda _manager, packages: list(packages))
+    monkeypatch.setattr(mail_host_info, "sendmail", lambda _module: {"version": "", "hash_maps": False})
+
+    def inspect(sharing, **variables):
+        packages = {"packages": ["a"], "recorder_packages": ["b"], "share_packages": ["c"], "metrics_packages": ["d"]}
+        return run("mail_host_info", role=variables, given=list(variables), default_name="main", sharing=sharing, **packages)
+
+    return inspect
+
+
+SHARING = {"host": "mail1", "servers": {"main": ["mail1", "mail2"]}, "ca": "-----BEGIN CERTIFICATE-----\n"}
+ENGINES = [{"host": "engine1"}]
+
+
+def test_a_host_that_only_reads_mail_and_shares_needs_no_sendmail_and_gets_the_configuration(role):
+    result = role(SHARING, relay="none", recorder="none", engines=ENGINES, engine_ca="x")
+    assert [problem for problem in result["problems"] if "sendmail" in problem] == []
+    result = role(SHARING, relay="none", recorder="pam", engines=ENGINES, engine_ca="x", pam_services=[])
+    assert result["missing_packages"] == ["a", "b", "c"]
+    assert '"engine1"' in result["share_config"]
+    assert result["share_ca"] == SHARING["ca"]
+    assert result["used"] == ["recorder", "share"]
+
+
+def test_a_host_that_does_not_share_has_no_configuration_for_it(role):
+    result = role({}, recorder="none")
+    assert (result["missing_packages"], result["share_config"], result["share_ca"], result["used"]) == (["a"], "", "", [])
+    assert any(problem.startswith("there is no sendmail") for problem in result["problems"])
+
+
+def test_a_host_with_metrics_gets_their_package_and_their_file(role, tmp_path, monkeypatch):
+    monkeypatch.setattr(mail_host_info, "UNIT_FILE", str(tmp_path / "unit"))
+    result = role({}, recorder="none", metrics=str(tmp_path))
+    file = str(tmp_path / "vsmtprelay.prom")
+    assert (result["missing_packages"], result["used"]) == (["a", "d"], ["metrics"])
+    assert (result["metrics_file"], result["metrics_before"]) == (file, [])
+    assert not [problem for problem in result["problems"] if "metrics" in problem]
+
+
+@pytest.mark.parametrize("value", ["textfile", "/no/such/directory"])
+def test_a_host_without_the_directory_for_metrics_has_a_problem(role, value):
+    problems = role({}, recorder="none", metrics=value)["problems"]
+    assert [problem for problem in problems if "pop_before_smtp_metrics" in problem]
+
+
+def test_the_files_of_metrics_that_earlier_runs_left_elsewhere_are_found(role, tmp_path, monkeypatch):
+    by_unit, by_record = tmp_path / "unit.prom", tmp_path / "recorded" / "vsmtprelay.prom"
+    by_record.parent.mkdir()
+    (tmp_path / "unit").write_text(f"[Service]\nExecStart=/usr/local/bin/vsmtprelay metrics --output {by_unit}\n")
+    monkeypatch.setattr(mail_host_info, "UNIT_FILE", str(tmp_path / "unit"))
+    monkeypatch.setattr(mail_host_info, "last_run", lambda: RunVariables({"metrics": str(by_record.parent)}, []))
+    assert role({}, recorder="none")["metrics_before"] == []
+    for path in (by_unit, by_record):
+        path.touch()
+    assert role({}, recorder="none")["metrics_before"] == sorted([str(by_unit), str(by_record)])
+    assert role({}, recorder="none", metrics=str(by_record.parent))["metrics_before"] == [str(by_unit)]
+
+
+def test_engines_of_a_play_are_refused(run):
+    variables = {"engines": ENGINES, "recorder": "none"}
+    problems = run("mail_host_info", role=variables, default_name="main", sharing=SHARING)["problems"]
+    assert any(problem.startswith("pop_before_smtp_engines: set by a play") for problem in problems)

@@ -1,59 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module relay_status_info: what it says of the recorder. A recorder is up if a login that was tried reached it."""
+"""The module relay_status_info returns the state of the host, which tests/unit/status/test_host.py tests."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
+import yaml
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._module import relay_status_info
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.programs import Ended
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.proof import Proof
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.variables import RunVariables
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import VirtualServer, table_of
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status import host
+from ansible_collections.vsmtp.relay.plugins.modules import relay_status_info as documented
 
-LOADED = "LoadState=loaded\nActiveState={}\n\nLoadState=loaded\nActiveState={}\n"
-UP = LOADED.format("active", "active")
-MAIN = "/etc/dovecot/dovecot.conf"
+MEMBERS = (
+    *("recorder", "recorder_faults", "recorder_restarts", "recorder_proven", "recorder_counts"),
+    *("expiry", "sharing", "virtual_servers", "unknown"),
+)
 
 
 @pytest.fixture
-def host(monkeypatch):
-    """Stand in for systemd, the last run of the role, the user and the proof; return what can be set."""
-    host = {"units": UP, "variables": {"recorder": "dovecot"}, "user": 0, "proof": Proof([MAIN], [], [])}
-    monkeypatch.setattr(relay_status_info.programs, "run", lambda *unused: Ended(0, host["units"].encode(), b""))
-    monkeypatch.setattr(relay_status_info, "last_run", lambda: RunVariables(host["variables"], []))
-    monkeypatch.setattr(os, "geteuid", lambda: host["user"])
-    monkeypatch.setattr(relay_status_info, "prove", lambda: host["proof"])
-    return host
+def meant(monkeypatch):
+    """Stand in for the state of the host; return the names of the virtual servers that it was asked for."""
+    names = []
+
+    def of_host(servers, now, lock_seconds):
+        names.extend(server.name for server in servers)
+        return {name: name for name in MEMBERS}
+
+    monkeypatch.setattr(host, "of_host", of_host)
+    return names
 
 
-STATES = {
-    "proven": ({}, "up", []),
-    "proven, as before a role that remembers": ({"variables": {}}, "up", []),
-    "no units": ({"units": UP.replace("loaded", "not-found"), "proof": Proof([], ["x"], [])}, "none", []),
-    "the service is down": ({"units": LOADED.format("active", "failed"), "proof": Proof([], ["x"], [])}, "down", []),
-    "PAM reports": ({"variables": {"recorder": "pam"}, "proof": Proof([], ["x"], [])}, "up", []),
-    "a fault": (
-        {"proof": Proof([], ["it reads nothing"], ["so does another"])},
-        "unproven",
-        ["it reads nothing", "so does another"],
-    ),
-    "another instance": ({"proof": Proof([MAIN], [], ["another reports nothing"])}, "up", ["another reports nothing"]),
-    "no Dovecot": ({"proof": Proof([], [], [])}, "unproven", ["no Dovecot runs, so no login is recorded; start it"]),
-    "an ordinary user": (
-        {"user": 1000},
-        "unproven",
-        ["only root can prove that Dovecot reports logins; connect as root, or use --become"],
-    ),
-}
-
-
-@pytest.mark.parametrize("case", STATES)
-def test_the_recorder_is_up_where_a_login_reached_it(run, host, tmp_path, case):
-    changes, word, faults = STATES[case]
-    host.update(changes)
+@pytest.mark.parametrize(("names", "expected"), [([], ["a", "b"]), (["b", "elsewhere"], ["b"])])
+def test_it_returns_the_state_of_the_virtual_servers_that_are_named(run, tmp_path, meant, names, expected):
     table = tmp_path / "virtual_servers"
-    table.write_text("")
-    result = run("relay_status_info", table=str(table))
-    assert (result["recorder"], result["recorder_faults"]) == (word, faults)
+    table.write_text(table_of([VirtualServer("a", "/a", domains=["a.org"]), VirtualServer("b", "/b", domains=["b.org"])]))
+    result = run("relay_status_info", table=str(table), names=names)
+    assert {name: result[name] for name in MEMBERS} == {name: name for name in MEMBERS}
+    assert meant == expected
+
+
+def test_all_that_it_returns_is_documented():
+    assert set(yaml.safe_load(documented.RETURN)) == set(MEMBERS)
+
+
+def test_a_host_without_a_table_is_an_error(run, tmp_path):
+    result = run("relay_status_info", table=str(tmp_path / "nothing"))
+    assert result["failed"]
+    assert "cannot be read" in result["msg"]

@@ -186,3 +186,14 @@ def test_virtual_servers_writes_a_table_that_is_damaged_anew(table_of, tmp_path)
     (tmp_path / "table").write_text("no table\n")
     assert table_of("a") == [["a"], []]
     assert table_of("a") == [["a"], []]
+
+
+@needs_root
+def test_virtual_servers_keeps_databases_where_nothing_relays_and_no_sendmail_cf_is(check_then_run, tmp_path):
+    servers = [{"name": "a", "root": str(tmp_path / "a")}]
+    paths = {"table": str(tmp_path / "table"), "memory": str(tmp_path / "departing")}
+    ruleset = {"source": "auto", "state": "absent"}
+    result = check_then_run("virtual_servers", virtual_servers=servers, databases=True, ruleset=ruleset, **paths)
+    assert result["databases"] == [str(tmp_path / "a/etc/relayers.db")]
+    assert result["files"] == result["reloaded"] == []
+    assert sorted(os.listdir(tmp_path / "a/etc")) == ["relayers.db"]

@@ -75,12 +75,23 @@ def login_of(user="me", **changes):
     return login
 
 
+async def answer_of(master, login):
+    """Ask about a login; return the result, or raise it if it is an error."""
+    answer = asyncio.get_running_loop().create_future()
+    master.ask(login, answer.set_result)
+    result = await answer
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
 def ask(dovecot, login=None, times=1):
     async def talk():
         async with dovecot:
             master = AuthMaster(dovecot.directory)
             for _time in range(times):
-                await master.check(login or login_of())
+                await answer_of(master, login or login_of())
+            assert not master.is_asking()
             master.close()
 
     asyncio.run(talk())
@@ -150,7 +161,9 @@ def test_answers_that_come_in_another_order_are_told_apart(dovecot):
     async def talk():
         server = await asyncio.start_unix_server(serve, os.path.join(dovecot.directory, "auth-master"))
         master = AuthMaster(dovecot.directory)
-        results = await asyncio.gather(master.check(login_of()), master.check(login_of("locked")), return_exceptions=True)
+        results = await asyncio.gather(
+            answer_of(master, login_of()), answer_of(master, login_of("locked")), return_exceptions=True
+        )
         master.close()
         server.close()
         return results
@@ -183,7 +196,7 @@ def test_it_is_closed_when_no_login_comes_any_more(dovecot, monkeypatch):
 
     async def talk():
         async with dovecot:
-            await AuthMaster(dovecot.directory).check(login_of())
+            await answer_of(AuthMaster(dovecot.directory), login_of())
             async with asyncio.timeout(20):
                 while not dovecot.closed:
                     await asyncio.sleep(0.01)
@@ -205,14 +218,39 @@ def test_a_dovecot_that_hangs_up_is_named(dovecot):
 
 
 def test_a_dovecot_that_is_not_there_is_named(tmp_path):
+    async def talk():
+        await answer_of(AuthMaster(str(tmp_path)), login_of())
+
     with pytest.raises(NotAsked, match=r"auth-master: No such file or directory; see systemctl status dovecot"):
-        asyncio.run(AuthMaster(str(tmp_path)).check(login_of()))
+        asyncio.run(talk())
 
 
 def test_where_no_userdb_can_be_asked_only_the_passdb_is(dovecot):
     async def talk():
         async with dovecot:
-            await AuthMaster(dovecot.directory, has_userdb=False).check(login_of())
+            await answer_of(AuthMaster(dovecot.directory, has_userdb=False), login_of())
 
     asyncio.run(talk())
     assert [line.partition("\t")[0] for line in dovecot.received] == ["PASS"]
+
+
+def test_the_connection_is_kept_for_as_long_as_it_is_open_since_dovecot_must_not_see_it_end_with_this_process(dovecot):
+    kept = []
+
+    def keep(each):
+        assert each.fileno() >= 0
+        kept.append("kept")
+        return lambda: kept.append("forgotten")
+
+    async def talk():
+        async with dovecot:
+            master = AuthMaster(dovecot.directory, keep=keep)
+            await answer_of(master, login_of())
+            assert kept == ["kept"]
+            master.close()
+            async with asyncio.timeout(20):
+                while len(kept) < 2:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(talk())
+    assert kept == ["kept", "forgotten"]

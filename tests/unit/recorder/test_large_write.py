@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import group_commit, large_write
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.group_commit import GroupCommit
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database.published import Published
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import InputOutputError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import large_write
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.large_write import LargeWrites
 
 NOW = 1_700_000_000
@@ -24,49 +26,46 @@ sys.exit(main(sys.argv[1]))
 
 @pytest.fixture(autouse=True)
 def every_database_is_large(monkeypatch):
-    monkeypatch.setattr(group_commit, "LARGEST_OWN_BYTES", 0)
-    monkeypatch.setattr(group_commit, "ANSWER_SECONDS", 20.0)
-    monkeypatch.setattr(group_commit, "WRITE_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(large_write, "LARGEST_OWN_BYTES", 0)
+    monkeypatch.setattr(large_write, "LARGEST_READ_BYTES", 0)
 
 
-def commit_of(path, failures, program=CHILD):
-    return GroupCommit(path, failures.append, large=LargeWrites([sys.executable, "-c", program]))
+def record(path, *keys, program=CHILD):
+    """Record logins, one after the other; return the keys that were missing. Raises RelayError."""
 
+    async def work():
+        large = LargeWrites(asyncio.get_running_loop(), Published(), [sys.executable, "-c", program])
+        with ThreadPoolExecutor(1) as threads:
+            return [key for each in keys for key in await large.record(threads, path, {each: NOW}, 5.0)]
 
-async def record(commit, *keys):
-    """Record a login of each key, one after the other; return whether each was on the disk when add() returned."""
-    return [(await commit.add(key, NOW)).done() for key in keys]
+    return asyncio.run(work())
 
 
 def test_a_child_writes_the_logins_of_a_large_database(relayers_db):
     relayers_db.fill({"10.0.0.1": NOW - 60})
-    failures = []
-    assert asyncio.run(record(commit_of(relayers_db.path, failures), "10.0.0.2", "2001:db8::2")) == [True, True]
-    assert relayers_db.entries() == {"10.0.0.1": str(NOW - 60), "10.0.0.2": str(NOW), "2001:db8::2": str(NOW)}
-    assert failures == []
+    assert record(relayers_db.path, "10.0.0.1", "10.0.0.2", "2001:db8::2") == ["10.0.0.2", "2001:db8::2"]
+    assert relayers_db.entries() == {"10.0.0.1": str(NOW), "10.0.0.2": str(NOW), "2001:db8::2": str(NOW)}
 
 
 def test_a_login_that_a_child_writes_shortens_no_permission(relayers_db):
     relayers_db.fill({"10.0.0.1": NOW + 3600})
-    asyncio.run(record(commit_of(relayers_db.path, []), "10.0.0.1"))
+    record(relayers_db.path, "10.0.0.1")
     assert relayers_db.entries() == {"10.0.0.1": str(NOW + 3600)}
 
 
 def test_the_complaint_of_the_child_names_the_database(relayers_db):
     relayers_db.fill({"10.0.0.1": NOW})
     relayers_db.damage()
-    failures = []
-    assert asyncio.run(record(commit_of(relayers_db.path, failures), "10.0.0.2")) == [False]
-    assert relayers_db.path in failures[0]
-    assert "not a sound Berkeley DB hash file" in failures[0]
+    with pytest.raises(InputOutputError, match="not a sound Berkeley DB hash file") as error:
+        record(relayers_db.path, "10.0.0.2")
+    assert relayers_db.path in str(error.value)
 
 
 def test_a_child_that_crashes_takes_nobody_along(relayers_db):
     relayers_db.fill({"10.0.0.1": NOW})
-    failures = []
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    assert asyncio.run(record(commit_of(relayers_db.path, failures, crash), "10.0.0.2")) == [False]
-    assert "exit status -11" in failures[0]
+    with pytest.raises(InputOutputError, match="exit status -11"):
+        record(relayers_db.path, "10.0.0.2", program=crash)
     assert relayers_db.entries() == {"10.0.0.1": str(NOW)}
 
 
@@ -81,7 +80,22 @@ with open({str(seen)!r}, "w") as file:
     print(os.nice(0), open("/proc/self/oom_score_adj").read(), file=file)
 sys.exit(status)""",
     )
-    asyncio.run(record(commit_of(relayers_db.path, [], watch), "10.0.0.2"))
+    record(relayers_db.path, "10.0.0.2", program=watch)
     niceness, score = seen.read_text().split()
-    assert int(niceness) - os.nice(0) == large_write.NICENESS
+    assert int(niceness) == large_write.NICENESS
     assert score == large_write.OOM_SCORE_FIRST
+
+
+def test_a_child_revokes_in_a_large_database_and_reads_it(relayers_db):
+    relayers_db.fill({"10.0.0.1": NOW - 60, "10.0.0.2": NOW, "10.0.0.3": NOW + 60})
+
+    async def work():
+        large = LargeWrites(asyncio.get_running_loop(), Published(), [sys.executable, "-c", CHILD])
+        with ThreadPoolExecutor(1) as threads:
+            every_key = dict.fromkeys(("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"), NOW - 1)
+            removed = await large.revoke(threads, relayers_db.path, every_key, NOW, 5.0)
+            return removed, await large.pages(threads, relayers_db.path, 5.0)
+
+    removed, (page,) = asyncio.run(work())
+    assert removed == ["10.0.0.1"]
+    assert sorted(json.loads(page)) == [["10.0.0.2", NOW], ["10.0.0.3", NOW + 60]]

@@ -15,6 +15,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.l
     LoginReader,
     NotRecorded,
     Probe,
+    object_of,
 )
 
 REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": "me@Example.org", "domain": "Example.org"}
@@ -22,7 +23,7 @@ REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": 
 
 def read(ignored=(), **members):
     report = {name: value for name, value in {**REPORT, **members}.items() if value is not ...}
-    return LoginReader(ignored).parse(json.dumps(report).encode())
+    return LoginReader(ignored).login_in(object_of(json.dumps(report).encode()))
 
 
 def test_a_report_tells_who_logged_in_from_where_to_where():
@@ -106,7 +107,7 @@ def test_members_that_are_not_text_make_no_login(member, value):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100000, b"[]", b'"x"', b"null", b"5", b"9" * 5000, b"{} {}"])
 def test_what_is_no_json_object_is_no_report(body):
     with pytest.raises(MalformedError, match="the report is not"):
-        LoginReader().parse(body)
+        LoginReader().login_in(object_of(body))
 
 
 @pytest.mark.parametrize("user", ['a","rip":"6.6.6.6', "a\nrip=6.6.6.6", "a\0b", "ü\U0001f600", "rip=6.6.6.6", "\ud800"])
@@ -128,7 +129,7 @@ def test_any_user_and_domain_is_text_that_can_be_written(user, domain):
 @pytest.mark.fault("malformed-report")
 def test_any_body_is_a_login_or_refused_and_nothing_else(body):
     with pytest.raises((MalformedError, NotRecorded)):
-        LoginReader().parse(body)
+        LoginReader().login_in(object_of(body))
 
 
 def test_a_network_that_is_none_is_refused_at_once():

@@ -44,7 +44,7 @@ def test_it_does_not_start_without_table_key_or_socket_and_says_why_in_one_line(
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize(("library", "package"), [("web", "python3-aiohttp"), ("daemon", "python3-systemd")])
+@pytest.mark.parametrize(("library", "package"), [("Parser", "python3-httptools"), ("daemon", "python3-systemd")])
 def test_a_package_that_is_missing_is_told_at_start_in_one_line(main, tmp_path, capsys, monkeypatch, library, package):
     (tmp_path / "table").touch()
     monkeypatch.setitem(main.__globals__, library, None)
@@ -55,15 +55,17 @@ def test_a_package_that_is_missing_is_told_at_start_in_one_line(main, tmp_path, 
 
 
 def test_a_key_is_created_also_where_packages_are_missing(main, tmp_path, monkeypatch):
-    monkeypatch.setitem(main.__globals__, "web", None)
+    monkeypatch.setitem(main.__globals__, "Parser", None)
     assert main(["--create-key", str(tmp_path / "key")]) == 0
 
 
 @pytest.mark.fault("empty-secret")
 def test_without_a_secret_it_does_not_listen_on_tcp(main, tmp_path, capsys, monkeypatch):
     (tmp_path / "table").touch()
+    from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import fd_store
+
     with socket.create_server(("127.0.0.1", 0)) as port:
-        monkeypatch.setattr(sys.modules[main.__module__], "sockets_from_systemd", lambda: ([port], []))
+        monkeypatch.setattr(sys.modules[main.__module__], "sockets_from_systemd", lambda: fd_store.Sockets([port], [], []))
         with pytest.raises(SystemExit) as end:
             main(["--table", str(tmp_path / "table")])
     assert end.value.code == 64

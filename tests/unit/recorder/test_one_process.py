@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import types
 
 import pytest
@@ -60,17 +61,17 @@ def systemd():
 def main(monkeypatch, systemd):
     """Return the command's main()."""
     library = types.ModuleType("systemd")
-    library.journal = types.SimpleNamespace(send=lambda _message, **_fields: None)
+    library.journal = types.SimpleNamespace(sendv=lambda *_fields: None)
     library.daemon = types.SimpleNamespace(notify=systemd.notify, listen_fds=lambda: systemd.handed_over)
     monkeypatch.setitem(sys.modules, "systemd", library)
-    from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import fd_store, group_commit, journal
+    from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import fd_store, journal, recorder
     from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import main as recorder_main
 
     for module in (recorder_main, journal, fd_store):
         monkeypatch.setattr(module, "daemon", library.daemon)
     monkeypatch.setattr(journal, "journal", library.journal)
     # A busy machine may need longer than a client should wait.
-    monkeypatch.setattr(group_commit, "ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr(recorder, "ANSWER_SECONDS", 20.0)
     interval = sys.getswitchinterval()
     yield recorder_main.main
     sys.setswitchinterval(interval)
@@ -250,3 +251,99 @@ def test_a_spool_that_cannot_be_made_is_told_at_start(main, tmp_path, capsys):
         main(["--table", str(tmp_path / "table"), "--spool", str(tmp_path / "file" / "spool")])
     assert end.value.code == 73
     assert str(tmp_path / "file" / "spool") in capsys.readouterr().err
+
+
+@pytest.fixture
+def shared_socket(systemd, tmp_path, monkeypatch):
+    """Hand over a listening socket for the sharer, behind those that were handed over before; return its path."""
+    path = str(tmp_path / "shared.sock")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        systemd.hand_over(listening)
+    names = ["vsmtprelay-recorder.socket"] * (len(systemd.handed_over) - 1)
+    monkeypatch.setenv("LISTEN_FDNAMES", ":".join([*names, "shared"]))
+    return path
+
+
+def get(connection, path):
+    """Ask the service for the sharer; return the status of the answer, and what it says."""
+    client = http.client.HTTPConnection("recorder.invalid")
+    client.sock = connection
+    client.request("GET", path)
+    answer = client.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def test_a_login_and_a_revocation_by_root_reach_the_sharer_on_its_own_socket_alone(
+    serve, unix_socket, shared_socket, tmp_path, monkeypatch
+):
+    from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import changes
+
+    monkeypatch.setattr(changes, "DIRECTORY", str(tmp_path / "changes"))
+
+    def talk():
+        with connected(unix_socket) as login, connected(shared_socket) as sharer:
+            ask(login)
+            assert get(login, "/shared/outbox")[0] == 404
+            first = get(sharer, "/shared/outbox?wait=10000")[1]
+            changes.write([("main", "198.51.100.9", "revoke", 5)], "")
+            second = get(sharer, f"/shared/outbox?instance={first['instance']}&after=1&wait=10000")[1]
+            assert get(sharer, "/shared/entries?server=main&page=0")[0] == 200
+            assert ask(sharer)[0] == 404
+        return first["events"] + second["events"]
+
+    login, revocation = serve(talk, "--share", str(tmp_path / "outbox"))
+    assert login[:4] == [1, "main", "198.51.100.7", "login"]
+    assert revocation == [2, "main", "198.51.100.9", "revoke", 5]
+
+
+def test_a_host_that_only_relays_needs_no_socket_for_reports(serve, shared_socket, tmp_path, native_database):
+    def talk():
+        with connected(shared_socket) as sharer:
+            client = http.client.HTTPConnection("recorder.invalid")
+            client.sock = sharer
+            client.request("POST", "/shared/changes", json.dumps({"servers": {"main": {"logins": {"198.51.100.7": 5}}}}))
+            return json.loads(client.getresponse().read())["written"]
+
+    assert serve(talk, "--share", str(tmp_path / "outbox")) == ["main"]
+    assert native_database("etc/relayers.db").entries() == {"198.51.100.7": "5"}
+
+
+def test_where_nothing_is_shared_the_sharer_s_socket_is_not_served(serve, unix_socket, shared_socket, tmp_path):
+    def talk():
+        with connected(unix_socket) as login, connected(shared_socket) as sharer:
+            sharer.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                get(sharer, "/shared/outbox")
+            return ask(login)[0]
+
+    assert serve(talk) == 200
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_a_sharer_that_waits_does_not_keep_it_from_ending(serve, unix_socket, shared_socket, tmp_path):
+    def leave_waiting():
+        sharer = connected(shared_socket)
+        sharer.sendall(b"GET /shared/outbox?wait=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        with connected(unix_socket) as login:
+            ask(login)
+        return sharer
+
+    begin = time.monotonic()
+    with serve(leave_waiting, "--share", str(tmp_path / "outbox")) as sharer:
+        assert time.monotonic() - begin < 1.9
+        sharer.settimeout(20)
+        content = b""
+        while piece := sharer.recv(4096):
+            content += piece
+        assert content.startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_outbox_that_cannot_be_made_is_told_at_start(main, tmp_path, capsys):
+    (tmp_path / "table").write_text("")
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as end:
+        main(["--table", str(tmp_path / "table"), "--share", str(tmp_path / "file" / "outbox")])
+    assert end.value.code == 73
+    assert str(tmp_path / "file" / "outbox") in capsys.readouterr().err

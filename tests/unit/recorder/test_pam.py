@@ -15,7 +15,7 @@ import time
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import pam
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login import LoginReader
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login import LoginReader, object_of
 
 ENVIRONMENT = {
     b"PAM_RHOST": b"::ffff:198.51.100.7",
@@ -34,7 +34,7 @@ def environment(**values):
 
 def login(**values):
     """Return the login that the recorder takes out of the report."""
-    return LoginReader().parse(json.dumps(pam.report_of(environment(**values))).encode())
+    return LoginReader().login_in(object_of(json.dumps(pam.report_of(environment(**values))).encode()))
 
 
 def test_the_report_tells_who_logged_in_from_where():

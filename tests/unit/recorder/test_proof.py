@@ -21,7 +21,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiohttp import web
 
 from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import (
@@ -30,8 +29,10 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder i
     http_service,
     proof,
 )
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import recorder as recorder_module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.dovecot_instances import Instance, Settings
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login import LoginReader
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.port import Port
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import VirtualServers
 
 ROLE = Path(__file__).parents[3] / "roles" / "pop_before_smtp"
@@ -131,23 +132,30 @@ def recorder(tmp_path):
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     path = str(tmp_path / "recorder.sock")
-    runners = []
+    ports = []
 
     async def serve(dovecot):
         log = types.SimpleNamespace(count=lambda *unused: None)
         servers = VirtualServers.from_list([{"name": "main", "root": str(tmp_path)}])
-        runner = web.ServerRunner(http_service.Recorder(servers, LoginReader(), log, dovecot=dovecot).server(trusted=True))
-        await runner.setup()
-        await web.UnixSite(runner, path).start()
-        runners.append(runner)
+        recorder = recorder_module.Recorder(servers, LoginReader(), log, dovecot=dovecot)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen()
+        store = types.SimpleNamespace(opened=lambda _connection: None, closed=lambda _connection: None)
+        take = http_service.HttpService(recorder, log).take
+        ports.append(Port(asyncio.get_running_loop(), listener, take, None, store, lambda _message: None))
+
+    async def stop():
+        for each in ports:
+            each.close()
+            each.abandon()
 
     def start(dovecot=""):
         asyncio.run_coroutine_threadsafe(serve(dovecot), loop).result(PLENTY)
         return path
 
     yield start
-    for runner in runners:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(PLENTY)
+    asyncio.run_coroutine_threadsafe(stop(), loop).result(PLENTY)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(PLENTY)
     loop.close()
@@ -201,6 +209,14 @@ def test_the_login_that_was_tried_is_taken_back_and_is_no_client_s_number_that_a
     assert len(dovecot.clients) == 3
     assert len(set(dovecot.clients)) == 2
     assert min(dovecot.clients) > int(Path("/proc/sys/kernel/pid_max").read_text())
+
+
+def test_who_asks_quietly_tries_no_wrong_password(dovecot, instance):
+    assert proof.fault_of(instance(), time.monotonic() + PLENTY, dovecot.recorder, quietly=True) == ""
+    assert len(dovecot.clients) == 1
+    dovecot.silent_logins = 100
+    fault = proof.fault_of(instance(), time.monotonic(), dovecot.recorder, quietly=True)
+    assert "does not report logins, though its files say so" in fault
 
 
 def test_a_query_in_the_url_is_of_no_account(dovecot, instance):

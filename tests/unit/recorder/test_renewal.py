@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.waiting import until
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, RelayError, UnreadableError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import large_write, renewal, who, writers
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import large_write, renewal, who
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import writers as writers_module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login_entry import LoginEntry
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.renewal import Renewal, turn_seconds
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.sessions import Session, Sessions
@@ -109,9 +110,24 @@ class Host:
         self.connected = {BASE: set()}
         self.asked = []
         self.lines = []
-        self.writers = Writers(self.lines.append, Spool(), self.sessions.created)
+        self.child = None
+        self._writers = None
         log = types.SimpleNamespace(renewal=lambda line, is_fault=False: self.lines.append((line, is_fault)))
-        self.renewal = Renewal(self.sessions, LIMIT, self.writers.renew, log, self._who)
+        self.renewal = Renewal(self.sessions, LIMIT, self._renew, log, self._who)
+
+    async def _renew(self, *words):
+        return await self.writers.renew(*words)
+
+    @property
+    def writers(self):
+        """The writers, which are made in the event loop."""
+        if self._writers is None:
+            self._writers = Writers(
+                asyncio.get_running_loop(), lambda _path, line: self.lines.append(line), Spool(), self.sessions.created
+            )
+            if self.child:
+                self._writers._large._command = self.child
+        return self._writers
 
     def _who(self, base, users):
         self.asked.append((base, set(users)))
@@ -123,7 +139,10 @@ class Host:
         return Session(self.path, key, user, base)
 
     async def log_in(self, user, key, now, is_open=True, base=BASE):
-        await (await self.writers.write(LoginEntry(self.path, key, now)))
+        entry, written = LoginEntry(self.path, key, now), asyncio.Event()
+        self.writers.accept(entry)
+        self.writers.write(entry, written.set)
+        await written.wait()
         self.sessions.note(self.session(user, key, base), now)
         if is_open:
             self.connected[base].add((user, key))
@@ -284,7 +303,7 @@ def test_a_dovecot_that_does_not_answer_is_logged_once_and_once_more_when_it_doe
 def test_a_database_that_is_locked_waits_for_the_next_turn_and_no_other_waits_for_it(
     host, relayers_db, native_database, holder, monkeypatch
 ):
-    monkeypatch.setattr(writers, "RENEWAL_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(writers_module, "RENEWAL_LOCK_SECONDS", 0.05)
     other = native_database("other/relayers.db").fill({"10.0.0.2": OLD})
 
     async def scenario():
@@ -336,8 +355,8 @@ sys.exit(main(sys.argv[1]))
 
 
 def test_a_child_renews_in_a_large_database(host, relayers_db, monkeypatch):
-    monkeypatch.setattr(writers, "LARGEST_OWN_BYTES", 0)
-    host.writers._large = large_write.LargeWrites([sys.executable, "-c", CHILD])
+    monkeypatch.setattr(large_write, "LARGEST_OWN_BYTES", 0)
+    host.child = [sys.executable, "-c", CHILD]
 
     async def scenario():
         await host.log_in("me", "10.0.0.1", OLD)
@@ -351,8 +370,8 @@ def test_a_child_renews_in_a_large_database(host, relayers_db, monkeypatch):
 
 
 def test_a_child_that_finds_the_entry_revoked_says_so(host, relayers_db, monkeypatch):
-    monkeypatch.setattr(writers, "LARGEST_OWN_BYTES", 0)
-    host.writers._large = large_write.LargeWrites([sys.executable, "-c", CHILD])
+    monkeypatch.setattr(large_write, "LARGEST_OWN_BYTES", 0)
+    host.child = [sys.executable, "-c", CHILD]
 
     async def scenario():
         await host.log_in("me", "10.0.0.1", OLD)
@@ -372,9 +391,9 @@ def test_ten_thousand_sessions_take_one_question_and_one_write(host, relayers_db
     asked = doveadm(table(version, *((f"user{number}", "imap", key) for number, key in enumerate(keys))))
     monkeypatch.setattr(host.renewal, "_connected", who.connected)
     changes = []
-    change = writers.relayers_db.change
+    change = large_write.relayers_db.change
     monkeypatch.setattr(
-        writers.relayers_db, "change", lambda *words, **more: changes.append(words[0]) or change(*words, **more)
+        large_write.relayers_db, "change", lambda *words, **more: changes.append(words[0]) or change(*words, **more)
     )
 
     async def scenario():

@@ -37,7 +37,31 @@ def test_tags_choose_the_parts_of_the_role(run_tags, skip_tags, parts):
     ],
 )
 def test_a_host_uses_what_its_recorder_needs(state, recorder, version, used):
-    assert plan.used_of({"state": state, "recorder": recorder}, version) == used
+    assert plan.used_of({"state": state, "recorder": recorder, "engines": [], "metrics": False}, version) == used
+
+
+@pytest.mark.parametrize(
+    ("state", "recorder", "version", "used"),
+    [
+        ("present", "dovecot", "2.3.19.1", ["recorder", "dovecot", "tcp", "share"]),
+        ("present", "dovecot", "2.4.1-4", ["recorder", "dovecot", "share"]),
+        ("present", "pam", "", ["recorder", "share"]),
+        ("present", "none", "", ["recorder", "share"]),
+        ("absent", "dovecot", "2.3.19.1", []),
+        ("absent", "none", "", []),
+    ],
+)
+def test_a_host_that_shares_its_logins_has_a_recorder_even_if_nothing_reports_to_it(state, recorder, version, used):
+    variables = {"state": state, "recorder": recorder, "engines": [{"host": "engine1", "port": 6380}], "metrics": False}
+    assert plan.used_of(variables, version) == used
+
+
+@pytest.mark.parametrize(
+    ("state", "recorder", "used"),
+    [("present", "pam", ["recorder", "metrics"]), ("present", "none", ["metrics"]), ("absent", "pam", [])],
+)
+def test_a_host_has_metrics_with_or_without_a_recorder(state, recorder, used):
+    assert plan.used_of({"state": state, "recorder": recorder, "engines": [], "metrics": "/srv/metrics"}, "") == used
 
 
 @pytest.mark.parametrize(("version", "branch"), [("2.3.19.1", "2.3"), ("2.4.1", "2.4"), ("2.30.0", "2.4"), ("", "2.4")])

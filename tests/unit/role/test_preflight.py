@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.preflight import (
+    BACKLOG,
     faults_of_host,
     faults_of_list,
     faults_of_variables,
@@ -13,11 +17,14 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.prefl
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role.variables import DEFAULTS
 
 FINE = {**DEFAULTS, "virtual_servers": [{"name": "main"}]}
+DOVECOT = {"version": "2.3.19.1", "auth_policy_server_url": "", "needs_no_password": False}
 HOST = {
     "is_root": True,
     "sendmail": {"version": "8.17.1.9", "hash_maps": True},
-    "dovecot": {"version": "2.3.19.1", "auth_policy_server_url": ""},
+    "dovecot": DOVECOT,
+    "most_waiting_connections": 4096,
     "missing_packages": [],
+    "missing_directory": "",
     "pam": {"missing": [], "without_account": []},
 }
 OURS = ["http://127.0.0.1:785/login"]
@@ -30,6 +37,7 @@ VARIABLES = {
         {"cron_hour": 24, "cron_minute": 60},
         ["cron_hour: 24 is not from 0 to 23", "cron_minute: 60 is not from 0 to 59"],
     ),
+    "metrics": ({"metrics": "metrics"}, ["metrics: 'metrics' is neither true nor false nor the absolute path"]),
     "networks": ({"ignore": ["webmail", "10.0.0.1/8"]}, ["ignore: 'webmail' is not", "ignore: '10.0.0.1/8' is not"]),
     "servers": (
         {"virtual_servers": [{"name": "A"}, {"name": "b", "root": "x"}, {"name": "c", "root": "/a/../b"}]},
@@ -65,23 +73,43 @@ HOSTS = {
     "fine": ({}, {}, []),
     "an ordinary user": ({"is_root": False, "sendmail": {"version": ""}}, {}, ["connect as root"]),
     "no sendmail": ({"sendmail": {"version": "", "hash_maps": False}}, {}, ["there is no sendmail"]),
+    "no sendmail, and none needed": ({"sendmail": {"version": "", "hash_maps": False}}, {"relay": "none"}, []),
     "CDB alone": ({"sendmail": {"version": "8.18.1", "hash_maps": False}}, {}, ["this sendmail (8.18.1) was compiled without"]),
-    "no Dovecot": ({"dovecot": {"version": "", "auth_policy_server_url": ""}}, {}, ["there is no Dovecot"]),
-    "no Dovecot, and none needed": ({"dovecot": {"version": "", "auth_policy_server_url": ""}}, {"recorder": "none"}, []),
+    "no Dovecot": ({"dovecot": {**DOVECOT, "version": "", "auth_policy_server_url": ""}}, {}, ["there is no Dovecot"]),
+    "no Dovecot, and none needed": (
+        {"dovecot": {**DOVECOT, "version": "", "auth_policy_server_url": ""}},
+        {"recorder": "none"},
+        [],
+    ),
     "an old Dovecot": (
-        {"dovecot": {"version": "2.2.36", "auth_policy_server_url": ""}},
+        {"dovecot": {**DOVECOT, "version": "2.2.36", "auth_policy_server_url": ""}},
         {},
         ["Dovecot 2.2.36 is not supported"],
     ),
-    "ours": ({"dovecot": {"version": "2.4.1", "auth_policy_server_url": OURS[0]}}, {}, []),
-    "ours with a query": ({"dovecot": {"version": "2.4.1", "auth_policy_server_url": f"{OURS[0]}?base=/run/dovecot2"}}, {}, []),
+    "ours": ({"dovecot": {**DOVECOT, "version": "2.4.1", "auth_policy_server_url": OURS[0]}}, {}, []),
+    "ours with a query": (
+        {"dovecot": {**DOVECOT, "version": "2.4.1", "auth_policy_server_url": f"{OURS[0]}?base=/run/dovecot2"}},
+        {},
+        [],
+    ),
     "any password": (
-        {"dovecot": {"version": "2.4.1", "auth_policy_server_url": "", "needs_no_password": True}},
+        {"dovecot": {**DOVECOT, "version": "2.4.1", "auth_policy_server_url": "", "needs_no_password": True}},
         {},
         ["Dovecot accepts any password for any name"],
     ),
-    "another": ({"dovecot": {"version": "2.4.1", "auth_policy_server_url": "http://x"}}, {}, ["Dovecot already asks another"]),
+    "another": (
+        {"dovecot": {**DOVECOT, "version": "2.4.1", "auth_policy_server_url": "http://x"}},
+        {},
+        ["Dovecot already asks another"],
+    ),
+    "a kernel with short queues": ({"most_waiting_connections": 128}, {}, ["the kernel keeps 128 waiting connections"]),
+    "a kernel with short queues, and no Dovecot to fill them": ({"most_waiting_connections": 128}, {"recorder": "none"}, []),
     "packages": ({"missing_packages": ["a", "b"]}, {"install_packages": False}, ["packages are missing (a, b)"]),
+    "no directory": (
+        {"missing_directory": "/nowhere"},
+        {"metrics": "/nowhere"},
+        ["there is no directory /nowhere: install prometheus-node-exporter first, or set pop_before_smtp_metrics"],
+    ),
     "packages to come": ({"missing_packages": ["a"]}, {}, []),
     "PAM": (
         {"pam": {"missing": ["/etc/pam.d/pop"], "without_account": ["/etc/pam.d/imap"]}},
@@ -89,7 +117,7 @@ HOSTS = {
         ["there is no /etc/pam.d/pop", "no account line in /etc/pam.d/imap", "neither pop nor imap in the name of smtp"],
     ),
     "taken away": (
-        {"dovecot": {"version": "", "auth_policy_server_url": ""}, "missing_packages": ["a"]},
+        {"dovecot": {**DOVECOT, "version": "", "auth_policy_server_url": ""}, "missing_packages": ["a"]},
         {"state": "absent"},
         [],
     ),
@@ -111,3 +139,9 @@ def test_a_list_that_lacks_what_an_earlier_turn_set_up_is_told():
     assert fault.startswith("pop_before_smtp_virtual_servers replaces")
     assert "other, third" in fault
     assert faults_of_list({**FINE, "state": "absent"}, ["other"]) == []
+
+
+def test_the_kernel_has_to_keep_as_many_connections_as_the_socket_asks_it_to():
+    role = Path(__file__).parents[3] / "roles" / "pop_before_smtp" / "templates"
+    asked = re.search(r"^Backlog=(\d+)$", (role / "vsmtprelay-recorder.socket.j2").read_text(encoding="utf-8"), re.MULTILINE)
+    assert int(asked[1]) == BACKLOG

@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A customer: an ordinary user with a tree."""
+"""A customer, an ordinary user with a tree; and a daemon of sendmail."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail import sandbox
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.daemon import Daemon
+
+from .daemons import configuration
+
+# Whoever starts the tests may ignore it (nohup), and a shell cannot set a trap for a signal that it inherits as ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Customer:
@@ -51,3 +59,27 @@ def customer():
     os.chmod(path, 0o755)
     yield Customer(Path(path))
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def start(tmp_path, eventually):
+    """Return what starts a program called sendmail, for a sendmail.cf that names its PidFile, and returns its daemon."""
+    program, pid_file, fifo = tmp_path / "sendmail", tmp_path / "sendmail.pid", tmp_path / "fifo"
+    shutil.copy(shutil.which("bash"), program)
+    os.mkfifo(fifo)
+    processes = []
+    daemon = Daemon(configuration(tmp_path, pid_file))
+
+    def start(script, served=daemon.path):
+        (tmp_path / "script").write_text(script)
+        processes.append(subprocess.Popen([program, tmp_path / "script", program, pid_file, fifo, served]))
+        eventually(pid_file.exists)
+        return daemon
+
+    yield start
+    last = daemon.process_id()
+    pid_file.unlink(missing_ok=True)
+    for process in processes:
+        process.wait(10)
+    if last:
+        eventually(lambda: not os.path.exists(f"/proc/{last}/exe"))

@@ -50,7 +50,7 @@ class Sure:
     def accept(self, _path, _text):
         pass
 
-    def answers(self, _path, text, asked, addresses, _remembered):
+    def answers(self, _path, text, asked, addresses):
         self.asked += 1
         reply = self._answers[2 if EVERYBODY in text else 1 if "vsmtprelay" in text else 0]
         return Answers({question: reply(question) for question in asked}, dict.fromkeys(addresses, self._mailer))

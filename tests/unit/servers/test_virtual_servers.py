@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError, UnreadableError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers import virtual_servers
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers.virtual_servers import (
     VirtualServer,
     VirtualServers,
@@ -196,3 +197,36 @@ def test_the_only_server_is_that_of_every_home_directory():
 def test_without_a_default_a_home_directory_elsewhere_has_no_server(items):
     with pytest.raises(MalformedError, match="say which with --server"):
         servers(*items).of_home("/root")
+
+
+def test_the_server_of_a_database_is_found_by_its_path_in_any_spelling(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name / "etc").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    host = servers(*({"name": name, "root": str(tmp_path / name)} for name in ("a", "b")))
+    monkeypatch.chdir(tmp_path / "a")
+    for path, name in (
+        (tmp_path / "a/etc/relayers.db", "a"),
+        ("etc/relayers.db", "a"),
+        (f"{tmp_path}/b/../a/etc/relayers.db", "a"),
+        (tmp_path / "link/etc/relayers.db", "b"),
+        (tmp_path / "a/etc/other.db", None),
+        ("relayers.db", None),
+    ):
+        server = host.of_database(str(path))
+        assert (server and server.name) == name
+
+
+def test_a_database_that_links_to_that_of_another_server_is_still_its_server_s(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "etc").mkdir(parents=True)
+    (tmp_path / "b/etc/relayers.db").symlink_to(tmp_path / "a/etc/relayers.db")
+    host = servers(*({"name": name, "root": str(tmp_path / name)} for name in ("a", "b")))
+    assert host.of_database(str(tmp_path / "b/etc/relayers.db")).name == "b"
+
+
+def test_a_host_shares_where_the_role_has_configured_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(virtual_servers, "SHARE", str(tmp_path / "share.json"))
+    assert not virtual_servers.is_shared()
+    (tmp_path / "share.json").touch()
+    assert virtual_servers.is_shared()

@@ -28,7 +28,7 @@ def test_entries_are_counted_by_their_age_in_hours(relayers_db):
 
 def test_a_database_that_is_not_there_is_empty(relayers_db):
     state = status.of_database(relayers_db.path, NOW)
-    assert state == {"entries": 0, "pinned": 0, "oldest": None, "newest": None, "ages": [0] * 25}
+    assert state == {"entries": 0, "pinned": 0, "permanent": 0, "oldest": None, "newest": None, "ages": [0] * 25}
 
 
 def test_a_damaged_database_is_a_fault(relayers_db):
@@ -46,11 +46,11 @@ def sendmail_cf(tmp_path):
 
 
 def test_a_file_without_the_ruleset_has_none(sendmail_cf):
-    assert status.of_ruleset(str(sendmail_cf), "/srv/b/relayers.db") == "missing"
+    assert status.of_ruleset(str(sendmail_cf), "/srv/b/relayers.db") == ("missing", None)
     sendmail_cf.write_text(STOCK)
-    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == "missing"
+    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == ("missing", None)
     sendmail_cf.unlink()
-    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == "missing"
+    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == ("missing", None)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_the_ruleset_is_live_if_the_running_daemon_has_read_it(sendmail_cf, monk
     monkeypatch.setattr(daemon.Daemon, "is_claimed", lambda self: claimed)
     monkeypatch.setattr(daemon.Daemon, "is_behind", lambda self: behind)
     monkeypatch.setattr(daemon.Daemon, "refusal", lambda self: refusal)
-    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == state
+    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == (state, 60)
 
 
 def test_a_file_with_other_ends_of_lines_is_understood(sendmail_cf):
     sendmail_cf.write_bytes(sendmail_cf.read_bytes().replace(b"\n", b"\r\n"))
-    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == "no daemon"
+    assert status.of_ruleset(str(sendmail_cf), "/srv/a/relayers.db") == ("no daemon", 60)

@@ -4,11 +4,12 @@
 
 """The command ``vsmtprelay``.
 
-Face: main. Imports errors, entries, backends, servers, database and status; start-up: see the ``__init__`` of the
+Face: main. Imports errors, entries, backends, servers, database, sharing and status; start-up: see the ``__init__`` of the
 library.
 
 Terms:
 
 - command: a word of the command line such as ``add`` or ``list``, with its operands;
+- document: what a command prints with ``--json``;
 - import: taking over addresses and timestamps from a file of another program.
 """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..database.locks import Deadline
     from .commands import Work
+    from .json_document import Document
 
 
 HELP = f"""\
@@ -45,6 +46,7 @@ Options of import, before the files:
                             so long after the login (DRAC: 30, or its -e)
     --value WORD            entries with this value may relay, too
     --skip-malformed        name what cannot be imported, and import the rest
+    --json                  print a JSON document instead of a line
     -h, --help              show this; what stands behind -- is a file
 
 vsmtprelay --help shows the options that stand before the command.
@@ -57,13 +59,18 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"import: {message}; vsmtprelay import --help shows the options")
 
 
-def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[MalformedError], int]) -> Work:
-    """Read the files that ``arguments`` name; return the function that adds their entries to a database.
+def work_of(
+    options: argparse.Namespace,
+    lock_seconds: float,
+    complain: Callable[[MalformedError], int],
+    document: Document | None = None,
+) -> Work:
+    """Read the files that ``options`` name, a result of parse(); return the function that adds their entries to a database.
 
-    That function returns the exit status. ``complain`` is called for each entry that cannot be imported. Raises
-    UsageError, MalformedError for such entries unless they are to be skipped, UnreadableError, LockedError.
+    That function returns the exit status, and prints a line, or adds to ``document``. ``complain`` is called for each entry
+    that cannot be imported. Raises MalformedError for such entries unless they are to be skipped, UnreadableError,
+    LockedError.
     """
-    options = _parse(arguments)
     timestamps, faults = _read(options, lock_seconds)
     for fault in faults:
         complain(MalformedError(fault))
@@ -73,6 +80,9 @@ def work_of(arguments: Sequence[str], lock_seconds: float, complain: Callable[[M
 
     def work(path: str, deadline: Deadline) -> int:
         changes = relayers_db.change(path, edit, deadline)
+        if document is not None:
+            document.add(path, **changes.as_returned())
+            return 0
         later = len(timestamps) - changes.count
         there = f"; {later} were there already, as late or later" if later else ""
         sys.stdout.write(f"{path}: {changes.count} entries imported{there}\n")
@@ -94,11 +104,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--expires-after")
     made.add_argument("--value", action="append", default=[], type=_word)
     made.add_argument("--skip-malformed", action="store_true")
+    made.add_argument("--json", action="store_true")
     made.add_argument("files", nargs="*")
     return made
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of import and its files. Raises UsageError, MalformedError."""
     options = parser().parse_args(arguments)
     options.expires_after = None if options.expires_after is None else parse_minutes(options.expires_after)
     return options

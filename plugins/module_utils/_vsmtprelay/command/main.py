@@ -13,13 +13,15 @@ import time
 from ..database.in_turn import in_turn
 from ..database.relayers_db import LOCK_SECONDS
 from ..errors import InputOutputError, MalformedError, RelayError, UsageError
-from ..servers.virtual_servers import TABLE, VirtualServers
-from .commands import parse_command
+from ..servers.virtual_servers import TABLE, VirtualServers, is_shared
+from .commands import Report, parse_command
 from .output import complain, drop_output, replace_closed_streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..servers.virtual_servers import VirtualServer
 
 OPTIONS_WITH_VALUE = ("--database", "--server", "--lock-timeout")
 EXIT_SIGPIPE = 141  # as a shell reports a program that the closed pipe ended
@@ -70,17 +72,39 @@ def _run(arguments: Sequence[str], table: str) -> int:
         if help_text:
             sys.stdout.write(help_text)
             return 0
-        work = parse_command(words, call.lock_seconds)
-        paths = _databases(call, table)
+        command = parse_command(words, call.lock_seconds)
+        if isinstance(command, Report):
+            return command.run(_servers(call, table), call.lock_seconds)
+        databases = _databases(call, table)
     except RelayError as error:
         return complain(error)
     status = 0
-    for _number, done in in_turn(paths, work, call.lock_seconds):
-        status = max(status, complain(done) if isinstance(done, RelayError) else done)
+    others = None
+    paths, document = list(databases), command.document
+    if document is not None:
+        document.begin(databases)
+    if command.shared and is_shared():
+        from .other_hosts import OtherHosts
+
+        others = OtherHosts(command, paths, table)
+        status = others.before()
+    for number, done in in_turn(paths, command.work, call.lock_seconds):
+        if isinstance(done, RelayError):
+            status = max(status, complain(done))
+            if document is not None:
+                document.add_failed(paths[number], done)
+            continue
+        status = max(status, done)
+        if others is not None:
+            others.done(number)
+    if others is not None:
+        status = max(status, others.after())
     if call.all and words[0] == "expire":
         from ..status import last_expiry
 
         last_expiry.note(status, int(time.time()))
+    if document is not None:
+        document.end()
     return status
 
 
@@ -136,11 +160,29 @@ def _parse_seconds(text: str) -> float:
     return seconds
 
 
-def _databases(call: _Call, table: str) -> list[str]:
+def _databases(call: _Call, table: str) -> dict[str, str]:
+    """Return the databases to work on, each with the name of its virtual server, which is empty with --database."""
     if call.database:
-        return [call.database]
+        return {call.database: ""}
     servers = VirtualServers.from_table(table)
     if call.all:
-        return [server.relayers_db for server in servers.servers]
+        return {server.relayers_db: server.name for server in servers.servers}
     server = servers.named(call.server) if call.server else servers.of_home(os.path.expanduser("~"))
-    return [server.relayers_db]
+    return {server.relayers_db: server.name}
+
+
+def _servers(call: _Call, table: str) -> Sequence[VirtualServer]:
+    """Return the virtual servers to report on: without options the caller's own, or all if the caller has none."""
+    servers = VirtualServers.from_table(table)
+    if call.all:
+        return servers.servers
+    if call.server:
+        return [servers.named(call.server)]
+    if not call.database:
+        home = os.path.expanduser("~")
+        own = None if os.path.realpath(home) == "/" else servers.with_root(home)
+        return servers.servers if own is None else [own]
+    server = servers.of_database(call.database)
+    if server is None:
+        raise MalformedError(f"{call.database}: not the database of a virtual server, which status reports on; see {table}")
+    return [server]

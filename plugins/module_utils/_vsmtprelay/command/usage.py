@@ -37,6 +37,18 @@ More commands:
                          DRAC, text for makemap; without a file the standard input
     "verify"             check every page of the database
     "repair"             save what can be read of a damaged database; keep a copy
+    "status"             show the state of this host; the exit status is 0 if all is
+                         well, 1 if something needs attention, 2 if it is broken
+    "metrics"            print the state of this host for Prometheus
+
+Option of status, list, dump, expire, verify, repair and import:
+    --json               print a JSON document
+
+Option of delete, before the addresses:
+    --here                where logins are shared, on this host only
+
+Option of metrics:
+    --output FILE         write it to this file instead, in one step
 
 Options of import, before the files:
     --expires-after MINS  the times in the files are those at which an entry
@@ -66,14 +78,20 @@ HELP = {
         """\
 Stores the address with the current time, or with ticks, a time in epoch
 seconds. An address that is there already gets the new time. A time in the
-future is a permission that stays until then.
+future is a permission that stays until then. Where logins are shared, other
+hosts get it, too, if root adds it and the time is not in the future.
 """,
     ),
     "delete": (
         "ip [...]",
         """\
 Removes the addresses. Those that are not listed are named on the standard error
-output, and the exit status is then 1; the others are removed.
+output, and the exit status is then 1; the others are removed. Where logins are
+shared and root removes them, they are removed from the other hosts, too, which
+keep only what is in the future.
+
+    --here      before the addresses: leave the other hosts alone; what they
+                have does not bring an address back here
 """,
     ),
     "expire": (
@@ -81,6 +99,8 @@ output, and the exit status is then 1; the others are removed.
         """\
 Removes every entry that is at least n minutes old, or without n every entry
 that is not in the future.
+
+    --json      print the removed addresses as a JSON document
 """,
     ),
     "list": (
@@ -88,12 +108,16 @@ that is not in the future.
         """\
 Prints every entry that is at least n minutes old, or without n every entry
 that is not in the future. makemap reads what it prints.
+
+    --json      print a JSON document instead
 """,
     ),
     "dump": (
         "",
         """\
 Prints every entry, those in the future too. makemap reads what it prints.
+
+    --json      print a JSON document instead
 """,
     ),
     "verify": (
@@ -101,6 +125,8 @@ Prints every entry, those in the future too. makemap reads what it prints.
         """\
 Looks at every page of the database, and prints how many entries a sound one
 has.
+
+    --json      print a JSON document instead
 """,
     ),
     "repair": (
@@ -108,6 +134,39 @@ has.
         """\
 Puts a sound database in the place of a damaged one, with all of it that can be
 trusted. The damaged file is kept beside it. A sound one is left alone.
+
+    --json      print a JSON document instead
+""",
+    ),
+    "status": (
+        "",
+        """\
+Shows the state of this host: its virtual servers, the login recorder, the
+nightly expiry, the sharing of logins, and what needs attention. The first line
+is the summary. The exit status is that of a monitoring plug-in: 0 if all is
+well, 1 if something needs attention, 2 if something is broken. Errors of the
+call have the exit statuses from 64 on. What only root can know is named for
+other users, and does not count.
+
+Without an option before the command: the virtual server whose root is your home
+directory, else all of them.
+
+    --json      print a JSON document instead
+""",
+    ),
+    "metrics": (
+        "[--output file]",
+        """\
+Prints what status finds, and what the login recorder counts, in the text format
+of Prometheus. Only root can run it. It needs the distribution's package
+python3-prometheus-client.
+
+Without an option before the command: all virtual servers, unless root's home
+directory is the root of one.
+
+    --output FILE   write it to this file instead, in one step: for the textfile
+                    collector of node exporter, in whose directory its name has
+                    to end in .prom
 """,
     ),
 }

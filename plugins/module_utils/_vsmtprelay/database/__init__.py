@@ -4,7 +4,7 @@
 
 """relayers.db: consistent reads and atomic changes.
 
-Face: relayers_db (read(), change()), edits, in_turn, repair, prepared.PreparedFile, published.Published. Imports errors,
+Face: relayers_db (read(), change()), edits, in_turn, repair, prepared.PreparedFiles, published.Published. Imports errors,
 entries, files and backends.
 
 Terms:

@@ -15,7 +15,7 @@ from ..entries.timestamps import PERMANENT, expiry_cutoff, timestamp_of, value_o
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from typing import Union
+    from typing import Any, Union
 
     from ..backends.berkeley_file import HashFile
     from ..backends.no_entries import NoEntries
@@ -31,7 +31,7 @@ class Changes:
     """The changes of an edit: keys with their values, as bytes, in the order in which it made them.
 
     ``created`` is true if there was no database before; relayers_db sets it. ``valid`` are the keys, of those that renew()
-    was given, whose permission has not run out.
+    was given, whose permission has not run out. ``texts`` is what expire() has made of the removed keys.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class Changes:
         self.count = 0
         self.created = False
         self.valid: set[str] = set()
+        self.texts: list[bytes] = []
 
     def __bool__(self) -> bool:
         return self.created or self.count > 0
@@ -48,6 +49,29 @@ class Changes:
     def keys_added(self) -> list[str]:
         """Return the keys in ``added`` as text."""
         return [key.decode("utf-8", "backslashreplace") for key in self.added]
+
+    def keys_removed(self) -> list[str]:
+        """Return the keys in ``removed`` as text."""
+        return [key.decode("utf-8", "backslashreplace") for key in self.removed]
+
+    def as_returned(self) -> dict[str, Any]:
+        """Return the changes as the modules return them and ``vsmtprelay --json`` prints them."""
+        from ..entries.relayers import names  # start-up: see __init__
+
+        return {
+            "created": self.created,
+            "added": names(self.added),
+            "updated": names(self.updated),
+            "removed": names(self.removed),
+        }
+
+    def joined(self, later: Changes) -> Changes:
+        """Return these and the ``later`` changes of the same database, of which none removes a key."""
+        both = Changes()
+        both.count = self.count + later.count
+        both.added = {**self.added, **later.added}
+        both.updated = {**self.updated, **later.updated}
+        return both
 
     def put(self, entries: Entries, key: bytes, value: bytes) -> None:
         """Store ``value`` under ``key``; record a change unless it had this value."""
@@ -64,12 +88,15 @@ class Changes:
         else:
             self.updated[key] = (before, value)
 
-    def remove(self, entries: Entries, key: bytes) -> bool:
-        """Remove ``key``, also as makemap -N writes it, and record the change; return whether it was there."""
+    def remove(self, entries: Entries, key: bytes, latest: int | None = None) -> bool:
+        """Remove ``key``, also as makemap -N writes it, and record the change; return whether it was there.
+
+        With ``latest`` (epoch seconds) it is removed only if it is stamped then or before.
+        """
         found = False
         for stored in (key, key + b"\0"):
             before = entries.get(stored)
-            if before is not None:
+            if before is not None and (latest is None or _is_stamped_until(latest, before)):
                 entries.delete(stored)
                 self.count += 1
                 self.removed[key] = before
@@ -211,12 +238,33 @@ def delete(keys: Sequence[str]) -> Edit:
     return edit
 
 
-def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
+def revoke(seconds: Mapping[str, int], now: int) -> Edit:
+    """Return the edit that removes each key of ``seconds`` whose entry is stamped at those epoch seconds or before.
+
+    An entry that is in the future at ``now`` (epoch seconds) stays, so also a permanent one, and so does a value that is no
+    timestamp. Missing keys are ignored.
+    """
+
+    def edit(entries: Entries) -> Changes:
+        changes = Changes()
+        for text, latest in seconds.items():
+            changes.remove(entries, text.encode(), min(latest, now))
+        return changes
+
+    return edit
+
+
+def _is_stamped_until(latest: int, value: bytes) -> bool:
+    timestamp = timestamp_of(value)
+    return timestamp is not None and timestamp <= latest
+
+
+def expire(minutes: int, now: int, name_them: bool = True, text_of: Callable[[list[bytes]], bytes] | None = None) -> Edit:
     """Return the edit that removes every entry that is ``minutes`` old or older at ``now`` (epoch seconds).
 
     With 0 minutes that is every entry that is not in the future. Values that are not timestamps stay.
     Without ``name_them`` the removed entries are only counted: half a million of them take more memory than
-    the file.
+    the file. ``text_of`` returns a text for the removed keys of a page, which takes less.
     """
     limit = expiry_cutoff(now, minutes)
     limit_text = value_of(limit)
@@ -237,6 +285,8 @@ def expire(minutes: int, now: int, name_them: bool = True) -> Edit:
                 if (value <= limit_text if len(value) == width and value.isdigit() and value[0] != ZERO else is_old(value))
             ]
             changes.count += len(old)
+            if text_of is not None and old:
+                changes.texts.append(text_of(old))
             if name_them:
                 values_of = dict(zip(keys, values))
                 changes.removed.update((key, values_of[key]) for key in old)

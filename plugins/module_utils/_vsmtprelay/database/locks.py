@@ -256,9 +256,23 @@ class PreparedWriterLock(WriterLock):
             # Only linkat(2) follows the link in /proc, and Python calls it only if a directory is given. With an absolute path
             # any descriptor will do.
             os.link(f"/proc/self/fd/{descriptor}", self._name, src_dir_fd=descriptor, dst_dir_fd=self.directory)
+            self._flush_linked()
         except BaseException:
             os.close(self.directory)
             raise
+
+    def _flush_linked(self) -> None:
+        """Flush the file once more where that counted for nothing while it had no name. Raises OSError.
+
+        Btrfs passes over an fsync of a file without links (btrfs_log_inode_parent() in tree-log.c), so the database could be
+        empty after a power cut. A directory of Btrfs always has one link, those of most other file systems have at least two.
+        """
+        if os.fstat(self.directory).st_nlink == 1:
+            try:
+                os.fsync(self.descriptor)
+            except OSError:
+                os.unlink(self._name, dir_fd=self.directory)
+                raise
 
 
 def _open(path: str, flags: int, directory: int | None = None) -> int:

@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 30.0
 
 
-def read(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> Snapshot:
+def read(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, largest: int = LARGEST_DATABASE_BYTES) -> Snapshot:
     """Return a snapshot of the database at ``path``, a context manager.
 
-    Waits at most ``lock_seconds``, or until that deadline, for a program that is writing it. Raises UnreadableError,
-    UnwritableError, LockedError.
+    Waits at most ``lock_seconds``, or until that deadline, for a program that is writing it. ``largest`` (bytes) is as for
+    Snapshot. Raises TooLargeError, UnreadableError, UnwritableError, LockedError.
     """
     with Naming(path), RightsOfOwner(path):
-        return Snapshot(resolve(path), Deadline.of(lock_seconds))
+        return Snapshot(resolve(path), Deadline.of(lock_seconds), largest=largest)
 
 
 def copy_of(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> Snapshot:

@@ -12,7 +12,7 @@ import os
 import stat
 
 from ..backends.berkeley_file import HashFile
-from ..errors import InputOutputError, TooLargeError, UnreadableError, remedy_for
+from ..errors import ForbiddenError, InputOutputError, TooLargeError, UnreadableError, remedy_for
 from .locks import Deadline, QuiescentFile
 from .published import Published, identity_at, identity_of
 
@@ -177,7 +177,8 @@ class Snapshot:
                 raise InputOutputError(
                     f"{self.path}: no room for a copy in memory: {error.strerror}; raise the limits"
                 ) from None
-            raise UnreadableError(f"{self.path}: cannot be read: {error.strerror}; {remedy_for(error)}") from None
+            kind = ForbiddenError if isinstance(error, PermissionError) else UnreadableError
+            raise kind(f"{self.path}: cannot be read: {error.strerror}; {remedy_for(error)}") from None
 
     def _refuse_what_is_no_database(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):

@@ -4,7 +4,8 @@
 
 """Entries of a database: their keys, their values, and their text.
 
-Face: addresses (key_of(), address_of(), Networks), timestamps, makemap_text. Imports errors only.
+Face: addresses (key_of(), address_of(), Networks), timestamps, makemap_text, relayers (the
+form that modules return). Imports errors only.
 
 Terms:
 

@@ -12,7 +12,7 @@ import os
 import pwd
 import stat
 
-from ..errors import MalformedError, UnreadableError, UnwritableError, remedy_for
+from ..errors import ForbiddenError, MalformedError, UnreadableError, UnwritableError, remedy_for
 from .owner import RightsOfOwner, give, mode_of
 from .symlinks import resolve
 
@@ -90,7 +90,8 @@ def read(path: str, largest: int = LARGEST_BYTES) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UnreadableError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
+        kind = ForbiddenError if isinstance(error, PermissionError) else UnreadableError
+        raise kind(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from None
     if status.st_size > largest or len(content) > largest:
         raise UnreadableError(f"{path}: has more than {largest >> 20} MiB, so it is not read; check the path")
     return content

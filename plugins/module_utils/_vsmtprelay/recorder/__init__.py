@@ -4,8 +4,8 @@
 
 """The recorder: the service that receives logins from Dovecot or PAM and records them in the databases.
 
-Face: main (the service), pam (the program that PAM runs), key (the secret that Dovecot 2.3 sends). Imports
-errors, programs, entries, files, servers, database and role; from outside, aiohttp and systemd.
+Face: main (the service), pam (the program that PAM runs), key (the secret that Dovecot 2.3 sends), counts (what it counts).
+Imports errors, programs, entries, files, servers, database, sharing and role; from outside, httptools (or h11) and systemd.
 
 Terms:
 

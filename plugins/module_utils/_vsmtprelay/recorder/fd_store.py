@@ -7,111 +7,131 @@
 systemd holds a duplicate of each connection (sd_pid_notify_with_fds(3), FDSTORE). If the recorder is killed, the
 data that it had not read yet is still there, and the next recorder reads it. If the recorder ends
 regularly, it lets the other side close first.
+
+It keeps the connections over which Dovecot is asked as well: the auth process of Dovecot 2.4.1 ends (signal 11, in
+o_stream_nsendv()) if one is closed while it has a question.
 """
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import os
 import socket
+from typing import NamedTuple
 
 from .libraries import daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import asyncio
+    from collections.abc import Callable
 
-    from aiohttp.web import Server
-    from aiohttp.web_protocol import RequestHandler
+    from .connection import Connection
 
 # The same as FileDescriptorStoreMax= in the unit.
 MOST_KEPT = 4000
 # A new connection is stored so long after it was made, together with others; a recorder that is killed before loses what it has
 # not read.
 STORE_SECONDS = 0.005
+# The names of connections over which Dovecot is asked begin with it. Those of a killed recorder stay open for so long: Dovecot
+# has answered by then, also where an LDAP or SQL server is slow.
+QUESTIONS = "questions-"
+QUESTIONS_SECONDS = 120.0
+# The same as FileDescriptorName= in the unit of the socket for the sharer.
+SHARED = "shared"
 
 
-class ServedConnections:
-    """The connections that ``servers`` serve. For use in the event loop only."""
+class DescriptorStore:
+    """The connections that systemd keeps. For use in the event loop only."""
 
-    def __init__(self, servers: Sequence[Server], is_busy: Callable[[RequestHandler], bool]) -> None:
-        """``is_busy`` returns whether a report from a connection is being processed."""
-        self._servers = servers
-        self._is_busy = is_busy
-        self._names: dict[RequestHandler, str] = {}
-        self._number = 0
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._names: dict[Connection, str] = {}
+        self._new: set[Connection] = set()
         self._is_due = False
-        self._dismissed: set[RequestHandler] = set()
+        self._number = 0
 
-    def serving(self, server: Server) -> Callable[[], asyncio.Protocol]:
-        """Return what makes the protocol of a new connection to ``server``: the connection is stored soon."""
+    def opened(self, connection: Connection) -> None:
+        """Keep a new connection from STORE_SECONDS on, if it is still open then."""
+        self._new.add(connection)
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_later(STORE_SECONDS, self._store)
 
-        def serve() -> asyncio.Protocol:
-            if not self._is_due:
-                self._is_due = True
-                asyncio.get_running_loop().call_later(STORE_SECONDS, self._store)
-            protocol: asyncio.Protocol = server()
-            return protocol
+    def adopted(self, connection: Connection, name: str) -> None:
+        """Note that systemd keeps ``connection`` under ``name``."""
+        self._names[connection] = name
 
-        return serve
+    def closed(self, connection: Connection) -> None:
+        """Have systemd forget a connection that is closed."""
+        self._new.discard(connection)
+        name = self._names.pop(connection, None)
+        if name is not None:
+            self._forget(name)
+
+    def keep_questions(self, each: socket.socket) -> Callable[[], None]:
+        """Keep a connection over which Dovecot is asked; return what has systemd forget it, for when it is closed."""
+        self._number += 1
+        name = f"{QUESTIONS}{os.getpid()}-{self._number}"
+        # What is sent to systemd counts as open from now on.
+        daemon.notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", fds=[each.fileno()])
+        return functools.partial(self._forget, name)
+
+    def close_questions_later(self, each: socket.socket, name: str) -> None:
+        """Close a connection of a killed recorder over which Dovecot was asked, in QUESTIONS_SECONDS."""
+
+        def close() -> None:
+            self._forget(name)
+            each.close()
+
+        self._loop.call_later(QUESTIONS_SECONDS, close)
+
+    @staticmethod
+    def _forget(name: str) -> None:
+        daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
 
     def _store(self) -> None:
         self._is_due = False
-        self.store_fds()
-
-    async def adopt(self, connection: socket.socket, name: str, server: Server) -> None:
-        """Serve a connection that an earlier recorder left in the descriptor store under ``name``."""
-        connection.setblocking(False)
-        _transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(server, connection)
-        self._names[protocol] = name
-
-    def store_fds(self) -> None:
-        """Add new connections to the descriptor store, and remove closed ones; called regularly."""
-        open_ones = set(self._open_ones())
-        for closed in [each for each in self._names if each not in open_ones]:
-            daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={self._names.pop(closed)}")
-        for new in open_ones.difference(self._names):
-            transport = new.transport
-            if transport is not None and not transport.is_closing() and len(self._names) < MOST_KEPT:
-                self._number += 1
-                self._names[new] = name = f"report-{os.getpid()}-{self._number}"
-                # Even if the other side has closed it: it may still contain a report.
-                descriptor = transport.get_extra_info("socket").fileno()
-                daemon.notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", fds=[descriptor])
-
-    def dismiss(self) -> int:
-        """Make the other side close each idle connection, and return the number of connections that remain.
-
-        Dovecot sees the end of the stream, and closes. A report that is in transit meanwhile is still read and
-        recorded; if the recorder closed first, it would be lost.
-        """
-        open_ones = list(self._open_ones())
-        for each in open_ones:
-            transport = each.transport
-            if isinstance(transport, asyncio.WriteTransport) and each not in self._dismissed and not self._is_busy(each):
-                self._dismissed.add(each)
-                transport.write_eof()
-        return len(open_ones)
-
-    def drop(self) -> None:
-        """Remove all connections from the descriptor store."""
-        for name in self._names.values():
-            daemon.notify(f"FDSTOREREMOVE=1\nFDNAME={name}")
-        self._names.clear()
-
-    def _open_ones(self) -> Iterator[RequestHandler]:
-        for server in self._servers:
-            yield from server.connections
+        while self._new and len(self._names) < MOST_KEPT:
+            connection = self._new.pop()
+            self._number += 1
+            self._names[connection] = name = f"report-{os.getpid()}-{self._number}"
+            # Even if the other side has closed it: it may still contain a report.
+            daemon.notify(f"FDSTORE=1\nFDPOLL=0\nFDNAME={name}", fds=[connection.socket.fileno()])
 
 
-def sockets_from_systemd() -> tuple[list[socket.socket], list[tuple[str, socket.socket]]]:
-    """Return the listening sockets, and the connections that an earlier recorder left, with their names."""
+class NoStore(DescriptorStore):
+    """Keeps no connection: the sharer asks again, and what a connection of its own could do, none of the others may."""
+
+    def opened(self, connection: Connection) -> None:
+        pass
+
+    def closed(self, connection: Connection) -> None:
+        pass
+
+
+class Sockets(NamedTuple):
+    """What systemd has passed on: ``listening`` sockets for reports, and those for the sharer, ``shared``.
+
+    ``left`` are the connections that an earlier recorder left, with their names.
+    """
+
+    listening: list[socket.socket]
+    shared: list[socket.socket]
+    left: list[tuple[str, socket.socket]]
+
+
+def sockets_from_systemd() -> Sockets:
+    """Return the sockets that systemd has passed on."""
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    listening, left = [], []
+    sockets = Sockets([], [], [])
     for position, descriptor in enumerate(daemon.listen_fds()):
         each = socket.socket(fileno=descriptor)
-        if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            listening.append(each)
+        name = names[position] if position < len(names) else ""
+        if not each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            sockets.left.append((name, each))
+        elif name == SHARED:
+            sockets.shared.append(each)
         else:
-            left.append((names[position] if position < len(names) else "", each))
-    return listening, left
+            sockets.listening.append(each)
+    return sockets

@@ -100,12 +100,15 @@ class LoginReader:
         """``ignored`` are networks whose logins are not recorded; loopback never is. Raises MalformedError."""
         self._ignored = Networks((*LOOPBACK, *ignored))
 
-    def parse(self, body: bytes) -> Login:
-        """Return the login that ``body`` reports.
+    def is_ignored(self, key: str) -> bool:
+        """Return whether logins from ``key``, a result of key_of(), are not recorded."""
+        return key in self._ignored
+
+    def login_in(self, report: dict[str, object]) -> Login:
+        """Return the login in ``report``, the members of a report.
 
         Raises MalformedError if it is not a report, NotRecorded if the login is not to be recorded, Probe.
         """
-        report = _object(body)
         user, mechanism = _text(report, "user"), _text(report, "mechanism")
         # Dovecot can complete and change names (auth_default_realm, auth_username_format).
         if user.partition("@")[0].lower() == PROBE_USER:
@@ -137,7 +140,8 @@ class LoginReader:
         return login
 
 
-def _object(body: bytes) -> dict[str, object]:
+def object_of(body: bytes) -> dict[str, object]:
+    """Return the members of the JSON object in ``body``. Raises MalformedError if it is none."""
     try:
         report = json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -152,4 +156,4 @@ def _text(report: dict[str, object], name: str, missing: str = "") -> str:
     if not isinstance(value, str):
         raise MalformedError(f"the report's {name} is not text")
     # JSON can encode half of a surrogate pair, which neither the journal nor a file name accepts.
-    return value.encode("utf-8", "backslashreplace").decode()
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()

@@ -18,21 +18,29 @@ import time
 from .. import __version__, programs
 from ..errors import RelayError
 from ..servers.virtual_servers import TABLE, VirtualServers
+from ..sharing import changes
+from ..sharing.handover import Handover
+from ..sharing.outbox import Outbox
 from . import key as recorder_key
 from . import large_write
-from .fd_store import ServedConnections, sockets_from_systemd
-from .http_service import Recorder
+from .fd_store import QUESTIONS, DescriptorStore, NoStore, sockets_from_systemd
+from .http_service import HttpService
 from .journal import RecorderLog
-from .libraries import daemon, web
+from .libraries import Parser, daemon
 from .login import LoginReader
+from .port import Port
+from .recorder import Recorder
 from .renewal import Renewal
 from .sessions import Sessions
-from .spool import Spool
-from .tcp_gate import BACKLOG, Connections
+from .shared_logins import SharedLogins
+from .shared_service import SharedService
+from .spool import Spool, this_boot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .fd_store import Sockets
 
 UNIT = "vsmtprelay-recorder.service"
 EXIT_UNAVAILABLE = 69
@@ -43,6 +51,8 @@ CARE_SECONDS = 0.25
 SWITCH_SECONDS = 0.0002
 # How long clients have, when the service ends, to close their connections.
 DISMISS_SECONDS = 2.0
+# The sharer needs three. One that is in wrong hands must not take the descriptors that logins need.
+MOST_OF_SHARER = 16
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -76,6 +86,10 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="do not ask it about the userdb, since that only passes on what the passdb gives",
     )
+    parser.add_argument(
+        "--share", default="", metavar="PATH", help="share logins with other hosts; keep them there until the sharer has them"
+    )
+    parser.add_argument("--counts", default="", metavar="PATH", help="keep what monitoring counts there")
     parser.add_argument("--table", default=TABLE, metavar="PATH", help="the virtual servers (default: %(default)s)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     options = parser.parse_args(arguments)
@@ -91,36 +105,44 @@ def main(arguments: Sequence[str]) -> int:
         if missing:
             parser.exit(EXIT_UNAVAILABLE, f"vsmtprelay-recorder: install {' and '.join(missing)} from the distribution\n")
         key = recorder_key.load(options.key_file) if options.key_file else ""
-        log = RecorderLog()
         servers = VirtualServers.from_table(options.table)
-        limit = max(options.renew, 0) * 60 if options.dovecot else 0
-        sessions = Sessions(options.sessions, limit)
-        recorder = Recorder(
-            servers,
-            LoginReader(options.ignore),
-            log,
-            key,
-            Spool(options.spool),
-            options.dovecot,
-            not options.no_userdb,
-            sessions,
-        )
+        reader = LoginReader(options.ignore)
+        spool = Spool(options.spool)
+        outbox = Outbox(options.share) if options.share else None
     except RelayError as error:
         parser.exit(error.exit_status, f"vsmtprelay-recorder: {error}\n")
     except OSError as error:
-        parser.exit(73, f"vsmtprelay-recorder: {options.spool}: {error.strerror}\n")
-    sockets, left = sockets_from_systemd()
-    if not sockets:
+        parser.exit(73, f"vsmtprelay-recorder: {error.filename}: {error.strerror}\n")
+    sockets = sockets_from_systemd()
+    if not sockets.listening and not sockets.shared:
         parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
-    if not options.key_file and not all(map(_is_trusted, sockets)):
+    if not options.key_file and not all(map(_is_trusted, sockets.listening)):
         parser.exit(64, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
+    limit = max(options.renew, 0) * 60 if options.dovecot else 0
+    sessions = Sessions(options.sessions, limit)
     sessions.read({server.relayers_db for server in servers.servers}, int(time.time()))
-    asyncio.run(_serve(recorder, sockets, left, key, log, Renewal(sessions, limit, recorder.renew, log)))
+
+    async def serve() -> None:
+        log = RecorderLog(options.counts)
+        store = DescriptorStore(asyncio.get_running_loop())
+        has_userdb = not options.no_userdb
+        handover, shared_logins = None, None
+        if outbox is not None:
+            handover = Handover(outbox, changes.DIRECTORY, this_boot(), functools.partial(log.shared, is_fault=True))
+            shared_logins = SharedLogins(servers, handover.add)
+        recorder = Recorder(
+            servers, reader, log, spool, options.dovecot, has_userdb, sessions, store.keep_questions, shared_logins
+        )
+        shared = None if handover is None else SharedService(servers, reader, recorder.writers, handover, log)
+        renewal = Renewal(sessions, limit, recorder.writers.renew, log)
+        await _serve(recorder, store, sockets, key.encode(), log, renewal, shared)
+
+    asyncio.run(serve())
     return 0
 
 
 def _missing_packages() -> list[str]:
-    libraries = {"python3-aiohttp": web, "python3-systemd": daemon}
+    libraries = {"python3-httptools": Parser, "python3-systemd": daemon}
     return [package for package, library in libraries.items() if library is None]
 
 
@@ -145,52 +167,64 @@ def _print_status() -> int:
 
 async def _serve(
     recorder: Recorder,
-    sockets: Sequence[socket.socket],
-    left: Sequence[tuple[str, socket.socket]],
-    key: str,
+    store: DescriptorStore,
+    sockets: Sockets,
+    key: bytes,
     log: RecorderLog,
     renewal: Renewal,
+    shared: SharedService | None,
 ) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    await recorder.recover_spool()
-    servers = {trusted: recorder.server(trusted) for trusted in (True, False)}
-    served = ServedConnections(list(servers.values()), recorder.is_busy)
-    for name, connection in left:
-        await served.adopt(connection, name, servers[_is_trusted(connection)])
-    ports: list[Connections] = []
-    listeners: list[Connections | asyncio.AbstractServer] = []
-    for each in sockets:
-        if _is_trusted(each):
-            listeners.append(await loop.create_server(served.serving(servers[True]), sock=each, backlog=BACKLOG))
+    recorder.recover_spool()
+    service = HttpService(recorder, log)
+    refused = functools.partial(log.count, "refused")
+    listening = sockets.listening
+    ports = [Port(loop, each, service.take, None if _is_trusted(each) else key, store, refused) for each in listening]
+    for name, connection in sockets.left:
+        if name.startswith(QUESTIONS):
+            store.close_questions_later(connection, name)
+            continue
+        # What matters is whether it needs the key; the unit may not have its socket any more.
+        fitting = [port for port, each in zip(ports, listening) if _is_trusted(each) == _is_trusted(connection)]
+        if fitting:
+            fitting[0].adopt(connection, name)
         else:
-            ports.append(
-                Connections(each, served.serving(servers[False]), key.encode(), functools.partial(log.count, "refused"))
-            )
-    listeners += ports
+            connection.close()
+    # The permissions of their directory decide that only the sharer connects.
+    shared_ports = [
+        Port(loop, each, shared.take, None, NoStore(loop), refused, MOST_OF_SHARER)
+        for each in sockets.shared
+        if shared is not None
+    ]
     renewal.start()
+    log.counts.write_soon()
     daemon.notify("READY=1")
     while not stopped.is_set():
         daemon.notify("WATCHDOG=1")
-        served.store_fds()
         for port in ports:
             port.close_unauthenticated()
+        if shared is not None:
+            shared.look()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), CARE_SECONDS)
     daemon.notify("STOPPING=1")
-    recorder.stop()
-    for listener in listeners:
-        listener.close()
+    for port in (*ports, *shared_ports):
+        port.close()
+    if shared is not None:
+        shared.finish()
+    for port in shared_ports:
+        port.abandon()  # what is cut off, the sharer asks again
     deadline = time.monotonic() + DISMISS_SECONDS
-    while served.dismiss() and time.monotonic() < deadline:
+    while sum([port.dismiss() for port in ports]) and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
-    served.drop()
-    for server in servers.values():
-        await server.shutdown(DISMISS_SECONDS)
+    for port in ports:
+        port.abandon()
     await recorder.finish()
     await renewal.finish()
+    log.flush()
 
 
 def _is_trusted(each: socket.socket) -> bool:

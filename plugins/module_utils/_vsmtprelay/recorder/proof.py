@@ -14,12 +14,12 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import time
 from typing import NamedTuple
 
 from ..errors import RelayError
 from ..role.passdbs import ANY_PASSWORD
+from ..sharing.recorder_client import RecorderConnection
 from .auth_probe import AuthClient, NoAnswer, log_in_with_token, wrong_password
 from .dovecot_instances import MAIN, REPORTING, Instance, Settings, running_instances, settings_of
 from .login import SOCKET
@@ -61,30 +61,18 @@ class Proof(NamedTuple):
     others: list[str]
 
 
-class RecorderConnection(http.client.HTTPConnection):
-    """HTTP over the recorder's socket."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__("vsmtprelay.invalid", timeout=seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket. Raises OSError."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def prove(seconds: float = SECONDS, path: str = SOCKET) -> Proof:
+def prove(seconds: float = SECONDS, path: str = SOCKET, quietly: bool = False) -> Proof:
     """Prove for each running instance that it reports logins, to the recorder whose socket is at ``path``.
 
     A probe is repeated for at most ``seconds``. The main instance is the one with the configuration MAIN, or the only one.
+    ``quietly`` leaves out the wrong password, which PAM logs each time; that it is not reported is then known from the settings
+    alone.
     """
     proof = Proof([], [], [])
     instances = running_instances()
     for instance in instances:
         is_main = len(instances) == 1 or os.path.realpath(instance.configuration) == os.path.realpath(MAIN)
-        fault = fault_of(instance, time.monotonic() + seconds, path)
+        fault = fault_of(instance, time.monotonic() + seconds, path, quietly)
         if not fault:
             proof.proven.append(instance.configuration)
         elif is_main:
@@ -94,17 +82,17 @@ def prove(seconds: float = SECONDS, path: str = SOCKET) -> Proof:
     return proof
 
 
-def fault_of(instance: Instance, deadline: float, path: str = SOCKET) -> str:
+def fault_of(instance: Instance, deadline: float, path: str = SOCKET, quietly: bool = False) -> str:
     """Return why the logins of ``instance`` are not recorded, with the remedy, or an empty string if they are.
 
-    ``deadline`` is by time.monotonic(), for the probes.
+    ``deadline`` is by time.monotonic(), for the probes. ``quietly`` is as for prove().
     """
     try:
         fault = fault_of_settings(instance, settings_of(instance))
     except RelayError as error:
         return f"{_named(instance)} has settings that cannot be read: {error}"
     while not fault:
-        fault = _fault_of_probes(instance, deadline, path)
+        fault = _fault_of_probes(instance, deadline, path, quietly)
         if not fault:
             return ""
         if time.monotonic() < deadline:
@@ -163,13 +151,13 @@ def report_of(session: str, path: str, seconds: float) -> Mapping[str, str] | No
         connection.close()
 
 
-def _fault_of_probes(instance: Instance, deadline: float, path: str) -> str:
-    """Send both probes once; return what is wrong with how they arrived, or an empty string."""
+def _fault_of_probes(instance: Instance, deadline: float, path: str, quietly: bool) -> str:
+    """Send both probes once, or ``quietly`` one; return what is wrong with how they arrived, or an empty string."""
     name = _named(instance)
     until = max(deadline, time.monotonic() + ANSWER_SECONDS)
     try:
         fault = _fault_of_token(instance, until, path)
-        if fault:
+        if fault or quietly:
             return fault
         session = secrets.token_hex(16)
         with wrong_password(instance.base_directory, session, time.monotonic() + REFUSAL_SECONDS) as login:

@@ -10,21 +10,22 @@ An entry is in the spool from the moment its login is accepted until it is in it
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 
-from ..database import edits, relayers_db
+from ..database.prepared import PreparedFiles
 from ..database.published import Published
-from ..errors import TooLargeError
 from .group_commit import GroupCommit
-from .large_write import LARGEST_OWN_BYTES, LargeWrites
+from .large_write import LargeWrites
 from .login_entry import LoginEntry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Mapping
 
-    from ..database.prepared import PreparedFile
+    from .shared_logins import SharedLogins
     from .spool import Spool
 
 # Each database that another process holds locked occupies a thread for RECORDER_LOCK_SECONDS. Even if this many
@@ -34,6 +35,11 @@ MOST_WRITERS = 64
 # Renewals have threads of their own, so that no login waits for one. A database that is locked is renewed the next time.
 MOST_RENEWERS = 16
 RENEWAL_LOCK_SECONDS = 1.0
+# Nobody who logs in waits for the reading of a database either.
+MOST_READERS = 2
+READ_LOCK_SECONDS = 1.0
+# After so many keys that are published the event loop serves logins that wait.
+SLICE = 50
 
 
 class Writers:
@@ -41,85 +47,130 @@ class Writers:
 
     def __init__(
         self,
-        failed: Callable[[str], None],
+        loop: asyncio.AbstractEventLoop,
+        failed: Callable[[str, str], None],
         spool: Spool,
         created: Callable[[str, list[str]], None] = lambda _path, _keys: None,
+        shared: SharedLogins | None = None,
     ) -> None:
-        """``failed`` is called with a message after every failed write.
+        """``failed`` is called with the path of the database and a message after every failed write.
 
         ``created`` is called after every other one, with the path of the database and the keys that were missing there.
+        ``shared`` hands over each login and each renewal that is on the disk.
         """
+        self._loop = loop
         self._failed = failed
         self._created = created
+        self._shared = shared
         self._spool = spool
         self._threads = ThreadPoolExecutor(MOST_WRITERS)
         self._renewers = ThreadPoolExecutor(MOST_RENEWERS)
-        self._large = LargeWrites()
-        self._prepared: set[PreparedFile] = set()
-        self._published = Published()
+        self._readers = ThreadPoolExecutor(MOST_READERS)
+        self._closer = ThreadPoolExecutor(1)
+        published = Published()
+        self._large = LargeWrites(loop, published)
+        # After the answer: even to hand it over takes time.
+        self._prepared = PreparedFiles(published, lambda descriptor: loop.call_soon(self._closer.submit, os.close, descriptor))
         self._commits: dict[str, GroupCommit] = {}
-        self._asking: set[LoginEntry] = set()
+        # The entries that are accepted and neither written nor dropped, and how often each.
+        self._open: collections.Counter[LoginEntry] = collections.Counter()
 
     def accept(self, entry: LoginEntry) -> None:
-        """Keep ``entry`` in the spool while Dovecot is asked about its account; then write() or drop() ends that."""
-        self._asking.add(entry)
+        """Keep ``entry`` in the spool until write() has written it, or drop()."""
+        self._open[entry] += 1
         self._spool.append(entry)
+
+    def expect(self, entry: LoginEntry) -> None:
+        """Do ahead what can be done for an accepted ``entry``, if it is the only one."""
+        commit = self._commits.get(entry.relayers_db)
+        if commit is not None and len(self._open) == 1 and entry in self._open:
+            commit.expect(entry.key, entry.timestamp)
 
     def drop(self, entry: LoginEntry) -> None:
         """Forget an accepted ``entry``."""
-        self._asking.discard(entry)
+        commit = self._commits.get(entry.relayers_db)
+        if commit is not None:
+            commit.forget(entry.key)
+        self._close(entry)
         self._empty_spool()
 
-    async def write(self, entry: LoginEntry) -> asyncio.Future[None]:
-        """Write ``entry`` to its database; return a future that is done when it is on the disk, as GroupCommit.add() does."""
-        self._asking.discard(entry)
-        self._spool.append(entry._replace(account=()))
-        commit = self._commits.get(entry.relayers_db)
-        if commit is None:
-            commit = GroupCommit(
-                entry.relayers_db,
-                self._failed,
-                self._empty_spool,
-                self._threads,
-                self._prepared,
-                self._published,
-                self._large,
-                functools.partial(self._created, entry.relayers_db),
-            )
-            self._commits[entry.relayers_db] = commit
-        return await commit.add(entry.key, entry.timestamp)
+    def write(self, entry: LoginEntry, written: Callable[[], None]) -> None:
+        """Write an accepted ``entry`` to its database, and call ``written`` when it is on the disk."""
+        commit = self._commits.get(entry.relayers_db) or self._commit_of(entry.relayers_db)
+        if not commit.add(entry.key, entry.timestamp, functools.partial(self._is_written, entry, written)):
+            self.drop(entry)
+
+    def receive(self, path: str, logins: Mapping[str, int], revoked: Mapping[str, int]) -> asyncio.Future[str]:
+        """Write logins and revocations of other hosts (epoch seconds by key) to the database at ``path``, as GroupCommit does.
+
+        Returns an empty text when all is on the disk, else the reason why it is not.
+        """
+        result: asyncio.Future[str] = self._loop.create_future()
+        parts = bool(logins) + bool(revoked)
+        reasons: list[str] = []
+
+        def done(reason: str) -> None:
+            reasons.append(reason)
+            if len(reasons) == parts:
+                result.set_result("; ".join(filter(None, reasons)))
+
+        (self._commits.get(path) or self._commit_of(path)).receive(logins, revoked, done)
+        return result
+
+    def pages(self, path: str) -> asyncio.Future[list[bytes]]:
+        """Return the entries of the database at ``path`` as entry_pages.read() does. The future raises RelayError."""
+        return self._large.pages(self._readers, path, READ_LOCK_SECONDS)
 
     async def renew(self, path: str, keys: Collection[str], now: int, limit: int) -> Collection[str]:
         """Make the edit ``edits.renew`` in the database at ``path``; return the keys whose permission has not run out.
 
         Raises RelayError.
         """
-        loop = asyncio.get_running_loop()
-        write = functools.partial(
-            relayers_db.change,
-            path,
-            edits.renew(keys, now, limit),
-            RENEWAL_LOCK_SECONDS,
-            create=False,
-            published=self._published,
-            largest=LARGEST_OWN_BYTES,
-        )
-        try:
-            return (await loop.run_in_executor(self._renewers, write)).valid
-        except TooLargeError:
-            return await loop.run_in_executor(self._large.thread, self._large.renewer(path, keys, now, limit))
+        valid, stamped = await self._large.renew(self._renewers, path, keys, now, limit, RENEWAL_LOCK_SECONDS)
+        if self._shared is not None:
+            for number, key in enumerate(stamped, 1):
+                self._shared.renewal(path, key, now)
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+        return valid
 
-    async def finish(self) -> None:
-        """Wait until all entries are written. May take forever: call it with a time limit."""
-        await asyncio.gather(*(commit.finish() for commit in self._commits.values()))
+    def left_in_spool(self) -> list[LoginEntry]:
+        """Return the entries that an earlier recorder accepted and did not write."""
+        return list(self._spool.entries())
+
+    def are_at_work(self) -> bool:
+        """Return whether an entry waits to be written, or for write() or drop()."""
+        return bool(self._open)
+
+    def close(self) -> None:
+        """Close all files that are open for the next login, and leave what is not written to the next recorder."""
+        for commit in self._commits.values():
+            commit.close()
+        self._spool.leave()
+
+    def _commit_of(self, path: str) -> GroupCommit:
+        """Return a new GroupCommit for the database at ``path``."""
+        failed, created = functools.partial(self._failed, path), functools.partial(self._created, path)
+        commit = self._commits[path] = GroupCommit(
+            self._loop, self._prepared.of(path), self._threads, self._large, failed, created
+        )
+        commit.written = self._empty_spool
+        return commit
+
+    def _is_written(self, entry: LoginEntry, written: Callable[[], None]) -> None:
+        if self._shared is not None:
+            # Before the answer and before the spool forgets it: a login that was let in is known to other hosts.
+            self._shared.login(entry.relayers_db, entry.key, entry.timestamp)
+        self._close(entry)
+        written()
+
+    def _close(self, entry: LoginEntry) -> None:
+        if self._open[entry] > 1:
+            self._open[entry] -= 1
+        else:
+            del self._open[entry]
 
     def _empty_spool(self) -> None:
         """Empty the spool after a write if no entry waits, which happens many times a second, or if it grew too large."""
-        if self._spool.is_full() or next(self._pending(), None) is None:
-            self._spool.replace(self._pending())
-
-    def _pending(self) -> Iterator[LoginEntry]:
-        yield from self._asking
-        for path, commit in self._commits.items():
-            for key, timestamp in commit.pending():
-                yield LoginEntry(path, key, timestamp)
+        if self._spool.is_full() or not self._open:
+            self._spool.replace(self._open)

@@ -4,7 +4,7 @@
 
 """The checks of the role, and the record of its variables on a host.
 
-Face: preflight, variables, plan. Imports errors, entries, files, servers and sendmail.
+Face: preflight, variables, plan, metrics. Imports errors, entries, files, servers and sendmail.
 
 Terms:
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from .metrics import directory_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,12 +32,22 @@ def dovecot_branch(version: str) -> str:
 
 
 def used_of(variables: Mapping[str, Any], version: str) -> list[str]:
-    """Return what a host with Dovecot ``version`` uses: ``recorder``, ``dovecot`` to report to it, ``tcp`` and its secret."""
-    if variables["state"] == "absent" or variables["recorder"] == "none":
+    """Return what a host with Dovecot ``version`` uses.
+
+    ``recorder``; ``dovecot`` to report to it, ``tcp`` and its secret for these reports; ``share`` to exchange logins with
+    other hosts, for which the recorder runs even where nothing reports to it; ``metrics`` for Prometheus.
+
+    Raises MalformedError, as directory_of().
+    """
+    if variables["state"] == "absent":
         return []
+    share = ["share"] if variables["engines"] else []
+    metrics = ["metrics"] if directory_of(variables["metrics"]) else []
+    if variables["recorder"] == "none":
+        return ["recorder", *share, *metrics] if share else metrics
     if variables["recorder"] != "dovecot":
-        return ["recorder"]
-    return ["recorder", "dovecot", *(["tcp"] if dovecot_branch(version) == OLD_DOVECOT else [])]
+        return ["recorder", *share, *metrics]
+    return ["recorder", "dovecot", *(["tcp"] if dovecot_branch(version) == OLD_DOVECOT else []), *share, *metrics]
 
 
 def pam_files_of(variables: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from ..errors import MalformedError
 from ..sendmail.ruleset import Ruleset
 from ..servers.permissions import read_permissions
 from ..servers.virtual_servers import VirtualServers, read_list
+from .metrics import directory_of
 from .passdbs import ANY_PASSWORD
 from .variables import PREFIX
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 SUPPORTED_DOVECOT = re.compile(r"2[.][34][.]")
+# As Backlog= in the socket unit. It is also the kernel's own default since Linux 5.4.
+BACKLOG = 4096
 READS_MAIL = re.compile("pop|imap")
 # From crontab(5): cron ignores a whole table with any other number.
 RANGES = {"window": (0, None), "expire": (0, None), "cron_hour": (0, 23), "cron_minute": (0, 59)}
@@ -33,6 +36,10 @@ RANGES = {"window": (0, None), "expire": (0, None), "cron_hour": (0, 23), "cron_
 def faults_of_variables(variables: Mapping[str, Any]) -> list[str]:
     """Return the faults of the role's variables that do not depend on a host; the names are those of role_variables.py."""
     faults = [*_out_of_range(variables), *_no_networks(variables["ignore"])]
+    try:
+        directory_of(variables["metrics"])
+    except MalformedError as error:
+        faults.append(f"{PREFIX}metrics: {error}")
     servers, wrong = read_list(variables["virtual_servers"])
     faults += [f"{PREFIX}virtual_servers: {fault}" for fault in wrong]
     try:
@@ -69,11 +76,17 @@ def faults_of_host(variables: Mapping[str, Any], host: Mapping[str, Any], own_po
     if not host["is_root"]:
         return ["connect as root, or run the playbook with --become"]
     present = variables["state"] == "present"
-    faults = [*_of_sendmail(host["sendmail"])]
+    faults = [*_of_sendmail(host["sendmail"])] if variables["relay"] == "sendmail" else []
     if present and variables["recorder"] == "dovecot":
         faults += _of_dovecot(host["dovecot"], own_policy_servers)
+        faults += _of_kernel(host["most_waiting_connections"])
     if present and variables["recorder"] == "pam":
         faults += _of_pam(variables["pam_services"], host["pam"])
+    if present and host["missing_directory"]:
+        faults.append(
+            f"there is no directory {host['missing_directory']}: install prometheus-node-exporter first, or set "
+            f"{PREFIX}metrics to the directory that its textfile collector reads"
+        )
     if present and host["missing_packages"] and not variables["install_packages"]:
         missing = ", ".join(host["missing_packages"])
         faults.append(f"packages are missing ({missing}) and {PREFIX}install_packages is false")
@@ -97,7 +110,7 @@ def _no_networks(texts: Sequence[str]) -> Iterator[str]:
 
 def _of_sendmail(sendmail: Mapping[str, Any]) -> Iterator[str]:
     if not sendmail["version"]:
-        yield "there is no sendmail: install it first, or take the host off the list"
+        yield f"there is no sendmail: install it first, take the host off the list, or set {PREFIX}relay to none"
     elif not sendmail["hash_maps"]:
         yield f"this sendmail ({sendmail['version']}) was compiled without Berkeley DB, so it cannot read relayers.db"
 
@@ -111,8 +124,17 @@ def _of_dovecot(dovecot: Mapping[str, Any], own_policy_servers: Sequence[str]) -
     # The query of an own URL says which Dovecot asks.
     if url and url.partition("?")[0] not in own_policy_servers:
         yield f"Dovecot already asks another policy server ({url}); it can ask only one"
-    if dovecot.get("needs_no_password"):
+    if dovecot["needs_no_password"]:
         yield f"Dovecot {ANY_PASSWORD}"
+
+
+def _of_kernel(most_waiting_connections: int) -> Iterator[str]:
+    if most_waiting_connections < BACKLOG:
+        # Dovecot 2.4.1's auth process ends if it cannot connect while others of its connections wait (http-client-queue.c).
+        yield (
+            f"the kernel keeps {most_waiting_connections} waiting connections for a socket, and Dovecot opens more while the "
+            f"login recorder is down: set net.core.somaxconn to {BACKLOG} or more (sysctl.d(5))"
+        )
 
 
 def _of_pam(services: Sequence[str], pam: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -111,7 +111,7 @@ class _Trial:
             for part in banned
         ]
         self._local_mailers = local_mailers(original)
-        self._before = self._ask(original, remembered=True)
+        self._before = self._ask(original)
         # Whether a listed client, with the last text that was asked for one, waits for a recipient whose name servers fail.
         self.forgot_failing = False
         # Whether strangers may relay.
@@ -126,7 +126,7 @@ class _Trial:
 
         ``closes`` is true if the ruleset refuses clients.
         """
-        after = self._ask(text, remembered=True)
+        after = self._ask(text)
         for question, before, now in self._pairs(after):
             if closes and self.is_open and question.client in STRANGERS and self._leaves(question.recipient):
                 # Who was refused before, for another reason, is refused first for this one.
@@ -140,7 +140,7 @@ class _Trial:
     def fault_for_listed(self, text: str) -> str:
         """Return the first wrong answer of ``text``, in which every client is listed, as text; empty if there is none."""
         self.forgot_failing = False
-        for question, before, now in self._pairs(self._ask(text, remembered=True)):
+        for question, before, now in self._pairs(self._ask(text)):
             if now not in (before, ACCEPTED):
                 # May relay, and is banned for another reason.
                 if question.recipient not in self._local and now in self._answers_here(question):
@@ -186,8 +186,8 @@ class _Trial:
         for question in self._questions:
             yield question, self._before.replies[question], after.replies[question]
 
-    def _ask(self, text: str, remembered: bool = False) -> Answers:
-        return self._judge.answers(self._path, text, self._questions, self._remote, remembered)
+    def _ask(self, text: str) -> Answers:
+        return self._judge.answers(self._path, text, self._questions, self._remote)
 
     def _refuse_to_judge_without_maps(self, original: str) -> None:
         replies = self._before.replies

@@ -12,7 +12,8 @@ A file in the tree of an ordinary user is judged with that user's rights (sandbo
 user cannot read every file that the daemon, as root, will read, and sendmail gives up at the first. So in the copy that is
 judged, a map over a file that the owner cannot read is replaced by one without entries (``null``), and m4 passes over what it
 cannot include. An entry of such a map that lets every stranger relay stays unnoticed; rules that let a client relay unless a
-map has it count as open. A temporary error is no refusal here: for want of name servers, it may hide what the rules decide.
+map has it count as open. A temporary error is no refusal here: for want of name servers, it may hide what the rules decide. A
+file that gives nothing else to any recipient is refused (fitting).
 """
 
 from __future__ import annotations
@@ -78,16 +79,12 @@ class Judge:
         """
         self._read(path, text, b"")
 
-    def answers(
-        self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str], remembered: bool = False
-    ) -> Answers:
+    def answers(self, path: str, text: str, asked: Sequence[Question], addresses: Sequence[str]) -> Answers:
         """Return what ``text``, for the file at ``path``, answers to the questions ``asked``, and the mailers of ``addresses``.
 
-        If the answers may be ``remembered``, the same text is judged once: a host can have a thousand files that are the same.
+        The same text is judged once: a host can have a thousand files that are the same.
         Raises as accept().
         """
-        if not remembered:
-            return self._answers(path, text, asked, addresses)
         # m4 includes other files by their path from the directory, and an ordinary user cannot read all of root's.
         place = os.path.dirname(path) if is_mc(path) else ""
         same = (place, os.geteuid() == 0 and writer_of(path) is not None, text, tuple(asked), tuple(addresses))
@@ -115,7 +112,11 @@ class Judge:
         ended, name = self._read(path, text, script(asked, addresses), MORE_RULESETS.encode())
         answers = parse(ended.text, asked, addresses)
         if answers is None:
-            raise MalformedError("sendmail does not answer all questions about it; see what sendmail -C FILE -bt prints")
+            last = ended.complaint.splitlines()[-1]
+            raise MalformedError(
+                f"sendmail does not answer all questions about it, and ends with status {ended.status} ({_shown(last)}); "
+                "run this again, and see what sendmail -C FILE -bt prints"
+            )
         # Warnings about the file are not news; the rest is about maps that it cannot use.
         complaints = [line for line in ended.errors.decode("utf-8", "replace").splitlines() if line and name not in line]
         answers.complaint = _shown("; ".join(dict.fromkeys(complaints)))

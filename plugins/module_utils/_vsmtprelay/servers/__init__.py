@@ -4,7 +4,8 @@
 
 """The virtual servers of a host, and the permanent permissions for them.
 
-Face: virtual_servers (VirtualServer, VirtualServers, TABLE), permissions. Imports errors and entries.
+Face: virtual_servers (VirtualServer, VirtualServers, TABLE), permissions, shared (what hosts that share logins agree on).
+Imports errors and entries.
 
 Terms:
 

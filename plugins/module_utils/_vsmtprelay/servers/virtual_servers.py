@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 TABLE = "/etc/vsmtprelay/virtual_servers"
+# The role writes it where logins are shared with other hosts.
+SHARE = "/etc/vsmtprelay/share.json"
 SERVER_FIELDS = ("name", "root", "relayers_db", "sendmail_cf", "addresses", "domains")
 HEADER = "# The virtual servers of this host. Written by the role vsmtp.relay.pop_before_smtp; changes are lost.\n"
 # In place of names: all virtual servers of a host. No server can have this name.
@@ -117,10 +119,9 @@ class VirtualServers:
 
         Raises MalformedError if none of these exists.
         """
-        home = os.path.realpath(home)
-        for server in self.servers:
-            if os.path.realpath(server.root) == home:
-                return server
+        own = self.with_root(home)
+        if own is not None:
+            return own
         if len(self.servers) == 1:
             return self.servers[0]
         if self.default is None:
@@ -129,6 +130,26 @@ class VirtualServers:
                 "say which with --server, or --all, or --database"
             )
         return self.default
+
+    def with_root(self, path: str) -> VirtualServer | None:
+        """Return the server whose root is the directory ``path``, or None."""
+        real = os.path.realpath(path)
+        for server in self.servers:
+            if os.path.realpath(server.root) == real:
+                return server
+        return None
+
+    def of_database(self, path: str) -> VirtualServer | None:
+        """Return the server whose database is the file at ``path``, or None."""
+        absolute = os.path.abspath(path)
+        for server in self.servers:
+            if server.relayers_db == absolute:
+                return server
+        real = os.path.realpath(path)
+        for server in self.servers:
+            if os.path.realpath(server.relayers_db) == real:
+                return server
+        return None
 
     def of_login(self, local_address: str | None, domain: str) -> VirtualServer | None:
         """Return the server that a login belongs to, or None.
@@ -157,6 +178,11 @@ class VirtualServers:
                     )
                 index[value] = server
         return index
+
+
+def is_shared() -> bool:
+    """Return whether this host shares the logins to its virtual servers with other hosts."""
+    return os.path.exists(SHARE)
 
 
 def read_list(items: Iterable[Mapping[str, Any]]) -> tuple[list[VirtualServer], list[str]]:

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from ..database import relayers_db
-from ..entries.timestamps import SECONDS_OF_A_DAY, timestamp_of
+from ..entries.timestamps import PERMANENT, SECONDS_OF_A_DAY, timestamp_of
 from ..files import text_file
-from ..sendmail.cf_text import has_ruleset_for
+from ..sendmail.cf_text import has_ruleset_for, window_in
 from ..sendmail.daemon import Daemon
 
 TYPE_CHECKING = False
@@ -30,17 +31,25 @@ NO_DAEMON = "no daemon"
 UNPROVEN = "unproven"
 
 
+class RulesetState(NamedTuple):
+    """The word for the ruleset of a sendmail.cf, and its window in minutes: 0 if it has no end, None without a ruleset."""
+
+    word: str
+    window: int | None = None
+
+
 def of_database(path: str, now: int, lock_seconds: float | Deadline = relayers_db.LOCK_SECONDS) -> dict[str, Any]:
     """Return the state of the database at ``path`` at ``now`` (epoch seconds):
 
     - ``entries``: the number of entries, 0 if there is no such file;
     - ``pinned``: the number of entries with a timestamp in the future;
+    - ``permanent``: the number of those among them that are permanent;
     - ``oldest`` and ``newest``: epoch seconds of the others, or None;
     - ``ages``: the number of the others less than 1 hour old, less than 2, and so on up to a day; last, the older ones.
 
     Raises RelayError as relayers_db.read() does.
     """
-    entries, pinned, ages = 0, 0, [0] * (HOURS + 1)
+    entries, pinned, permanent, ages = 0, 0, 0, [0] * (HOURS + 1)
     oldest, newest = None, None
     with relayers_db.read(path, lock_seconds) as snapshot:
         for _key, value in snapshot.items():
@@ -50,24 +59,36 @@ def of_database(path: str, now: int, lock_seconds: float | Deadline = relayers_d
                 continue
             if timestamp > now:
                 pinned += 1
+                permanent += timestamp == PERMANENT
                 continue
             ages[min((now - timestamp) // SECONDS_OF_AN_HOUR, HOURS)] += 1
             oldest = timestamp if oldest is None else min(oldest, timestamp)
             newest = timestamp if newest is None else max(newest, timestamp)
-    return {"entries": entries, "pinned": pinned, "oldest": oldest, "newest": newest, "ages": ages}
+    return {
+        "entries": entries,
+        "pinned": pinned,
+        "permanent": permanent,
+        "oldest": oldest,
+        "newest": newest,
+        "ages": ages,
+    }
 
 
-def of_ruleset(sendmail_cf: str, relayers_db: str) -> str:
-    """Return whether the running sendmail daemon of ``sendmail_cf`` has the ruleset that looks into ``relayers_db``.
+def of_ruleset(sendmail_cf: str, relayers_db: str) -> RulesetState:
+    """Return whether the running sendmail of ``sendmail_cf`` has the ruleset that looks into ``relayers_db``, and its window.
 
     LIVE: it has. NOT_READ: the file has it, but changed after the daemon started. MISSING: the file lacks it.
     NO_DAEMON: no daemon runs with that file. UNPROVEN: the PidFile in another user's tree names a process that nothing proves
     to be its daemon. Raises RelayError if the file exists and cannot be read.
     """
     content = text_file.read(sendmail_cf, text_file.LARGEST_CONFIGURATION)
-    if content is None or not has_ruleset_for(content.decode("utf-8", "surrogateescape"), os.path.normpath(relayers_db)):
-        return MISSING
-    daemon = Daemon(sendmail_cf)
+    text = "" if content is None else content.decode("utf-8", "surrogateescape")
+    if not has_ruleset_for(text, os.path.normpath(relayers_db)):
+        return RulesetState(MISSING)
+    return RulesetState(_word_of(Daemon(sendmail_cf)), window_in(text))
+
+
+def _word_of(daemon: Daemon) -> str:
     if not daemon.is_claimed():
         return NO_DAEMON
     if daemon.is_behind():

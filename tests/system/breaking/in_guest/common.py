@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scripts in a guest have in common. They run with the files that the role installed."""
 
+import asyncio
 import collections
+import functools
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, "/usr/local/lib")
 
@@ -68,3 +71,28 @@ class Sendmail:
 def leftovers():
     """Return what lies beside the database and should not."""
     return [name for name in os.listdir("/etc/mail") if "relayers" in name and name not in ("relayers.db", "relayers")]
+
+
+def record(logins, failed, together=10, seconds=60):
+    """Record logins, keys with timestamps, as the recorder does, ``together`` at a time.
+
+    Return the keys of those that were written in ``seconds``.
+    """
+    from vsmtprelay.recorder.login_entry import LoginEntry
+    from vsmtprelay.recorder.spool import Spool
+    from vsmtprelay.recorder.writers import Writers
+
+    async def record_all():
+        writers, written = Writers(asyncio.get_running_loop(), lambda _path, message: failed(message), Spool()), []
+        deadline = time.monotonic() + seconds
+        for start in range(0, len(logins), together):
+            for key, timestamp in logins[start : start + together]:
+                entry = LoginEntry(DATABASE, key, timestamp)
+                writers.accept(entry)
+                writers.write(entry, functools.partial(written.append, key))
+            while writers.are_at_work() and time.monotonic() < deadline:
+                await asyncio.sleep(0.001)
+        writers.close()
+        return written
+
+    return asyncio.run(record_all())

@@ -2,7 +2,6 @@
 """Eight writers add distinct addresses as fast as they can, makemap writes in place, sendmail looks up; count what is lost."""
 
 import argparse
-import asyncio
 import json
 import os
 import subprocess
@@ -12,7 +11,6 @@ import common
 from vsmtprelay.database import edits
 from vsmtprelay.database import relayers_db as database
 from vsmtprelay.errors import RelayError
-from vsmtprelay.recorder import group_commit
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--each", type=int, required=True)
@@ -41,21 +39,7 @@ def by_module(writer):
 
 
 def by_recorder(writer):
-    group_commit.ANSWER_SECONDS = 60
-    failures = []
-
-    async def record_all():
-        commit = group_commit.GroupCommit(common.DATABASE, failures.append)
-        keys = [address(writer, number) for number in range(each)]
-        done = []
-        for start in range(0, each, 10):
-            some = keys[start : start + 10]
-            written = await asyncio.gather(*(commit.add(key, 1000) for key in some))
-            done += [key for key, future in zip(some, written) if future.done()]
-        await commit.finish()
-        return done
-
-    yield from asyncio.run(record_all())
+    yield from common.record([(address(writer, number), 1000) for number in range(each)], lambda _message: None)
 
 
 def by_makemap(writer):

@@ -11,7 +11,7 @@ import time
 import common
 from vsmtprelay.database import edits
 from vsmtprelay.database import relayers_db as database
-from vsmtprelay.database.prepared import PreparedFile
+from vsmtprelay.database.prepared import PreparedFiles
 from vsmtprelay.database.published import Published
 
 parser = argparse.ArgumentParser()
@@ -88,7 +88,7 @@ def write(edit):
 
 def write_to_prepared_file(edit):
     """As the recorder does. The process that this one was forked from wrote the database last."""
-    file = PreparedFile(common.DATABASE, set(), PUBLISHED)
+    file = PreparedFiles(PUBLISHED).of(common.DATABASE)
     file.prepare()
     if file.commit(edit) is None:
         raise SystemExit("the prepared file was not used")

@@ -46,13 +46,18 @@ class Holder:
         if code:
             assert self.process.stdout.readline() == b"held\n"
         else:
-            while not self._has_it_open():
+            while not (self._has_it_open() and self._waits()):
                 assert self.process.poll() is None
                 time.sleep(0.01)
 
     def _has_it_open(self):
         directory = f"/proc/{self.process.pid}/fd"
         return any(os.path.realpath(f"{directory}/{name}") == common.DATABASE for name in os.listdir(directory))
+
+    def _waits(self):
+        """Return whether the process sleeps: makemap, when it has set the file up and waits for its input."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "S"
 
     def release(self):
         self.process.communicate()

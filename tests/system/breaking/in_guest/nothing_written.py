@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Do what changes nothing, by the command, the modules' code and the recorder's code, and see that nothing is written."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -9,7 +8,6 @@ import subprocess
 import common
 from vsmtprelay.database import edits
 from vsmtprelay.database import relayers_db as database
-from vsmtprelay.recorder import group_commit
 
 LATER = 4_000_000_000
 ENTRIES = {"10.0.0.1": LATER, "10.0.0.2": LATER + 7, "ipv6:2001:db8:0:0:0:0:0:5": LATER}
@@ -28,15 +26,7 @@ def edit(edit, **options):
 
 def login(*logins):
     """Return what records logins as the recorder does and tells how many are not on the disk."""
-
-    async def record():
-        group_commit.ANSWER_SECONDS = 60
-        commit = group_commit.GroupCommit(common.DATABASE, print)
-        done = await asyncio.gather(*(commit.add(key, timestamp) for key, timestamp in logins))
-        await commit.finish()
-        return sum(not written.done() for written in done)
-
-    return lambda: asyncio.run(record())
+    return lambda: len(logins) - len(common.record(logins, print, together=len(logins)))
 
 
 # What is done, how, and what it answers.
