@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from guests import GuestsError, Lab
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 from . import fleet, mail_host, recorder, sharing, virtual_servers
 from .fleet_report import render as render_fleet

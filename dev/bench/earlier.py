@@ -7,7 +7,7 @@ import subprocess
 
 from guests import Guest
 from guests.recipe import EARLIER_PACKAGES
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 from .in_guest.versions import EARLIER_LIBRARY
 

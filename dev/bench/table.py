@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import yaml
 
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 
 def made_by() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 FRONT_DOOR = "README.md"
 

@@ -11,7 +11,8 @@ import re
 import subprocess
 from collections.abc import Callable
 
-from support.rooms import CHECKOUT, FLOORS, SHARED, imports
+from support.places import CHECKOUT
+from support.rooms import FLOORS, SHARED, imports
 
 DOCS = CHECKOUT / "docs"
 # Nearly every room uses these: arrows to them would hide the others.

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.playbook import COLLECTIONS
+from support.places import COLLECTIONS
 
 from .blocks import CHECKOUT
 

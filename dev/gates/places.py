@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things lie."""
+"""Where the gates put what they make."""
 
-from pathlib import Path
+from support.places import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 BUILD = CHECKOUT / ".build"
 GATES = BUILD / "gates"

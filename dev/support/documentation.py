@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-DOCUMENTATION = Path(__file__).resolve().parents[2] / "docs"
+from .places import CHECKOUT
+
+DOCUMENTATION = CHECKOUT / "docs"
 
 
 def block(page: str, language: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from guests import Client
 
-from .playbook import CHECKOUT
+from .places import CHECKOUT
 
 # Belongs to the client as a whole; RFC 2544 sets it aside for measurements.
 MANY = "198.18.0.0/16"

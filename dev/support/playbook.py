@@ -12,9 +12,8 @@ from pathlib import Path
 
 from guests import Lab
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-COLLECTIONS = CHECKOUT / ".build" / "collections"
-RELEASE = CHECKOUT / ".build" / "release"
+from .places import COLLECTIONS, RELEASE
+
 RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)
 COUNT = re.compile(r"(\w+)=(\d+)")
 

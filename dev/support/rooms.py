@@ -7,7 +7,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from .places import CHECKOUT
+
 COLLECTION = "ansible_collections.vsmtp.relay."
 SHARED = "plugins/module_utils/_vsmtprelay"
 # The rooms of the shared code, from the ground up. A room imports only rooms of lower floors.

@@ -10,7 +10,7 @@ import pytest
 
 from guests import Lab
 from support import kept_journals
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 # Tests of these directories are about logins on mail hosts.
 WITH_KEPT_JOURNALS = [Path(__file__).parent / name for name in ("recorder", "logins", "hostile_owner", "sharing")]

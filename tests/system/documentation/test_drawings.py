@@ -8,7 +8,8 @@ import re
 import pytest
 from documentation.drawings import DOCS, DRAWINGS, drawn, words
 
-from support.rooms import CHECKOUT, FLOORS, SHARED, room_of, sources
+from support.places import CHECKOUT
+from support.rooms import FLOORS, SHARED, room_of, sources
 
 
 @pytest.mark.parametrize("name", DRAWINGS)

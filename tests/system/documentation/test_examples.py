@@ -11,7 +11,7 @@ import pytest
 from documentation.blocks import Plugin, plugins
 from documentation.examples import Examples
 
-from support.playbook import COLLECTIONS
+from support.places import COLLECTIONS
 
 PLUGINS = plugins()
 MODULES = [plugin for plugin in PLUGINS if plugin.kind == "modules"]

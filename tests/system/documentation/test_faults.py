@@ -8,7 +8,7 @@ import ast
 import pytest
 
 from support.documentation import table
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 # Rows whose first cell is bold are headings.
 ROWS = [row for row in table("failures.md", "a fault") if not row[0].startswith("**")]

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 from support.waiting import wait_until
 
 from .conftest import ATTEMPTS, HELD_UP, SWAPS

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from support.mail import REMOTE, Smtp, rcpt
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 USAGE = f"""\

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 STEPS = [
     "==> Before: the host relays for nobody",

@@ -15,7 +15,8 @@ from documentation.console import commands
 
 from support.fingerprint import fingerprint
 from support.mail import log_in, rcpt
-from support.playbook import CHECKOUT, Run, play, tarball
+from support.places import CHECKOUT
+from support.playbook import Run, play, tarball
 from support.throttles import lift_throttles
 
 HOST = "pullhost"

@@ -7,7 +7,8 @@ import hashlib
 
 import pytest
 
-from support.playbook import COLLECTIONS, play
+from support.places import COLLECTIONS
+from support.playbook import play
 
 SITE = "vsmtp.relay.site"
 LIBRARY = "/usr/local/lib/vsmtprelay"

@@ -12,7 +12,8 @@ from documentation.blocks import blocks_of
 from documentation.console import CONTROLLER, commands
 
 from support.mail import LOCAL, REMOTE, Smtp, log_in, rcpt
-from support.playbook import CHECKOUT, play
+from support.places import CHECKOUT
+from support.playbook import play
 from support.throttles import lift_throttles
 
 HOST = "oldhost"

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from support.playbook import CHECKOUT, play
+from support.places import CHECKOUT
+from support.playbook import play
 
 HOST = "mailhost"
 MAIN = {"name": "main"}

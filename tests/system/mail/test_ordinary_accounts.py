@@ -16,7 +16,8 @@ import yaml
 from guests.image import ensure_image
 from support.fingerprint import fingerprint
 from support.mail import LOCAL, log_in, rcpt
-from support.playbook import COLLECTIONS, play, settings_for
+from support.places import COLLECTIONS
+from support.playbook import play, settings_for
 from support.throttles import lift_throttles
 
 SUDOERS = """\

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from support.fingerprint import fingerprint
-from support.playbook import CHECKOUT, play
+from support.places import CHECKOUT
+from support.playbook import play
 
 HOST = "mailhost"
 

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from support.mail import rcpt
-from support.playbook import CHECKOUT, play
+from support.places import CHECKOUT
+from support.playbook import play
 from support.waiting import wait_until
 
 HOST = "mailhost"

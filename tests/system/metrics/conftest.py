@@ -15,7 +15,8 @@ from documentation.blocks import blocks_of
 from documentation.console import CONTROLLER, commands
 
 from support.load import MANY
-from support.playbook import CHECKOUT, play
+from support.places import CHECKOUT
+from support.playbook import play
 from support.throttles import bear_load, lift_throttles
 from support.waiting import wait_until
 

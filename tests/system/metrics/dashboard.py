@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 from bench.plot import INK, SETTINGS
 
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 
 FILE = CHECKOUT / "docs" / "monitoring" / "dashboard.json"
 PICTURE = FILE.with_suffix(".svg")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from support.picture import SOURCE, fingerprint, take, write
-from support.rooms import CHECKOUT
+from support.places import CHECKOUT
 
 from .conftest import DESK, PHONE
 

@@ -13,7 +13,8 @@ from documentation.substitutions import substituted
 
 from guests.inventory import key_file
 from support.documentation import block
-from support.playbook import CHECKOUT, Run, settings_for, tarball
+from support.places import CHECKOUT
+from support.playbook import Run, settings_for, tarball
 from support.throttles import bear_load, lift_throttles
 
 PAGE = CHECKOUT / "docs" / "provider.md"

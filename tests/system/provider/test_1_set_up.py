@@ -12,7 +12,7 @@ from documentation.rules import check_variables
 
 from support.documentation import table
 from support.mail import log_in, rcpt
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 from support.sharing import OPEN, REFUSED, until_answer
 
 from .provider import FILES, PAGE

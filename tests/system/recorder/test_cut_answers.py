@@ -24,7 +24,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.http_service import LET_IN
 from support.logins import log_in
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 from support.waiting import wait_until
 
 from .test_faults import SERVICE, entries, main_pid, said_by_dovecot, wait_for

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from support.mail import Smtp
-from support.playbook import CHECKOUT, play
+from support.places import CHECKOUT
+from support.playbook import play
 from support.releases import releases
 from support.throttles import lift_throttles
 

@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.mail import SENDER, Smtp
-from support.playbook import CHECKOUT, COLLECTIONS, play
+from support.places import CHECKOUT, COLLECTIONS
+from support.playbook import play
 
 from . import table
 from .conftest import PATIENCE_SECONDS, PLAYBOOK

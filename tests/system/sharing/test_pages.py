@@ -12,7 +12,8 @@ from documentation.blocks import blocks_of
 from documentation.console import CONTROLLER, commands
 
 from support.mail import LOCAL, REMOTE, Smtp, log_in, rcpt
-from support.playbook import CHECKOUT, COLLECTIONS, Run, settings_for
+from support.places import CHECKOUT, COLLECTIONS
+from support.playbook import Run, settings_for
 from support.throttles import lift_throttles
 
 FLEET = CHECKOUT / "docs" / "fleet.md"

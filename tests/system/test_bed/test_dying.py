@@ -14,7 +14,7 @@ import pytest
 
 from guests import GuestsError
 from guests.process import first_processes_in
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 from support.waiting import wait_until
 
 STARTS = 4

@@ -14,7 +14,7 @@ import pytest
 
 from guests.nspawn import LAUNCH, SUPERVISE, Nspawn, status_in_words
 from guests.process import Process
-from support.playbook import CHECKOUT
+from support.places import CHECKOUT
 from support.waiting import wait_until
 
 STARTS = 50

@@ -6,9 +6,10 @@ import ast
 import pytest
 
 from ansible_collections.vsmtp.relay.dev.support import rooms
+from ansible_collections.vsmtp.relay.dev.support.places import CHECKOUT
 
 SHARED_FILES = [file for file in rooms.sources() if file.startswith(rooms.SHARED)]
-PACKAGES = sorted({str(path.parent) for path in (rooms.CHECKOUT / rooms.SHARED).rglob("__init__.py")})
+PACKAGES = sorted({str(path.parent) for path in (CHECKOUT / rooms.SHARED).rglob("__init__.py")})
 # What these modules do has nothing to do with a database.
 WITHOUT_A_DATABASE = (
     "host_files",
@@ -53,7 +54,7 @@ def test_a_module_that_needs_a_database_ships_it():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_is_a_docstring_and_hands_on_no_names(package):
-    tree = ast.parse((rooms.CHECKOUT / package / "__init__.py").read_text(encoding="utf-8"))
+    tree = ast.parse((CHECKOUT / package / "__init__.py").read_text(encoding="utf-8"))
     assert ast.get_docstring(tree)
     version = package.endswith("_vsmtprelay")
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "__future__"]

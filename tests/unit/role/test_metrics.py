@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vsmtp.relay.dev.support.playbook import CHECKOUT
+from ansible_collections.vsmtp.relay.dev.support.places import CHECKOUT
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MalformedError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.role import metrics
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ansible_collections.vsmtp.relay.dev.support.documentation import table
 from ansible_collections.vsmtp.relay.dev.support.fleet_state import MADE, engine, server, sharing
-from ansible_collections.vsmtp.relay.dev.support.playbook import CHECKOUT
+from ansible_collections.vsmtp.relay.dev.support.places import CHECKOUT
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import MissingPackageError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.status import metrics
 
