@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from .places import CHECKOUT
@@ -42,8 +43,13 @@ def imports() -> set[tuple[str, str]]:
     return {(importer, imported) for importer, imported in pairs if importer != imported}
 
 
-def imported_by(file: str, with_types: bool = True) -> Iterator[str]:
-    """Yield the files of plugins/ that ``file`` imports; unless ``with_types``, those that it imports when it runs."""
+@cache
+def imported_by(file: str, with_types: bool = True) -> tuple[str, ...]:
+    """Return the files of plugins/ that ``file`` imports; unless ``with_types``, those that it imports when it runs."""
+    return tuple(_imported_by(file, with_types))
+
+
+def _imported_by(file: str, with_types: bool) -> Iterator[str]:
     tree = ast.parse((CHECKOUT / file).read_text(encoding="utf-8"))
     skipped = set() if with_types else {id(node) for block in _type_blocks(tree) for node in ast.walk(block)}
     for node in ast.walk(tree):
