@@ -14,12 +14,13 @@ NOW, EARLIER, ALONE = "now", "earlier", "alone"
 EARLIER_LIBRARY = "/usr/local/lib/vsmtprelay-earlier"
 PROGRAM = "/usr/local/sbin/vsmtprelay-recorder"
 UNIT = "vsmtprelay-recorder.service"
-# What the unit does for the recorder came later.
 DROP_IN = f"/run/systemd/system/{UNIT}.d/earlier.conf"
-PLAIN_UNIT = "[Service]\nExecStartPost=\nCPUWeight=100\n"
+# What the unit does for the recorder came later.
+PLAIN_UNIT = "ExecStartPost=\nCPUWeight=100\n"
 SHARER = "vsmtprelay-share.service"
-# Takes its argument too.
+# Each with its argument.
 SHARE_OPTION = re.compile(r" --share \S+")
+LATER_OPTIONS = re.compile(r" --(share|counts) \S+")
 LIBRARIES = {NOW: "/usr/local/lib", EARLIER: EARLIER_LIBRARY}
 
 
@@ -47,9 +48,7 @@ def _install(version):
     os.chmod(f"{PROGRAM}.new", 0o755)
     os.replace(f"{PROGRAM}.new", PROGRAM)
     if version == EARLIER:
-        os.makedirs(os.path.dirname(DROP_IN), exist_ok=True)
-        with open(DROP_IN, "w") as file:
-            file.write(PLAIN_UNIT)
+        _write_drop_in(LATER_OPTIONS, PLAIN_UNIT)
     elif os.path.exists(DROP_IN):
         os.unlink(DROP_IN)
     subprocess.run(["systemctl", "daemon-reload"], check=True)
@@ -61,14 +60,18 @@ def _set_sharing(shares):
         if os.path.exists(DROP_IN):
             os.unlink(DROP_IN)
     else:
-        with open(f"/etc/systemd/system/{UNIT}") as file:
-            (command,) = [line for line in file.read().splitlines() if line.startswith("ExecStart=")]
-        os.makedirs(os.path.dirname(DROP_IN), exist_ok=True)
-        with open(DROP_IN, "w") as file:
-            command = SHARE_OPTION.sub("", command)
-            file.write(f"[Service]\nExecStart=\n{command}\n")
+        _write_drop_in(SHARE_OPTION)
     subprocess.run(["systemctl", "daemon-reload"], check=True)
     subprocess.run(["systemctl", "start" if shares else "stop", SHARER], check=True)
+
+
+def _write_drop_in(without, more=""):
+    """Have the unit start the recorder ``without`` the options that this pattern matches; ``more`` are further lines."""
+    with open(f"/etc/systemd/system/{UNIT}") as file:
+        (command,) = [line for line in file.read().splitlines() if line.startswith("ExecStart=")]
+    os.makedirs(os.path.dirname(DROP_IN), exist_ok=True)
+    with open(DROP_IN, "w") as file:
+        file.write(f"[Service]\nExecStart=\n{without.sub('', command)}\n{more}")
 
 
 if __name__ == "__main__":

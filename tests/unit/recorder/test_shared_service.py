@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import socket
@@ -25,7 +26,6 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder i
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.connection import Connection
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.fd_store import DescriptorStore, NoStore
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.http_parser import LARGEST_BODY
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.http_service import HttpService
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.journal import RecorderLog
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.login import LoginReader
@@ -37,6 +37,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.s
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import changes
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.handover import Handover
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.outbox import Outbox
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.requests import LARGEST_CHANGES, MOST_KEYS
 
 REPORT = {"rip": "198.51.100.7", "lip": "192.0.2.1", "service": "pop3", "user": "me", "domain": "a.example"}
 LOGIN = "/login?command=allow"
@@ -99,7 +100,9 @@ class Host:
             listener.bind(str(directory / name))
             listener.listen()
             store = NoStore(loop) if name == "shared" else DescriptorStore(loop)
-            self.ports.append(Port(loop, listener, take, None, store, lambda text: self.log.count("refused", text)))
+            self.ports.append(
+                Port(loop, listener, take, None, store, functools.partial(self.log.count, "refused"), None, LARGEST_CHANGES)
+            )
 
     async def connect(self, name="shared"):
         client = Client(*await asyncio.open_unix_connection(str(self.directory / name), limit=1 << 22))
@@ -543,18 +546,18 @@ def test_a_body_that_does_not_fit_is_refused_and_the_next_is_taken(run, database
 
 def test_a_thousand_of_the_longest_keys_fit_and_one_more_is_refused(run, database):
     now = int(time.time())
-    keys = [f"ipv6:2001:db8:1234:5678:9abc:def0:1234:{number:x}" for number in range(0x1000, 0x1000 + 1001)]
+    keys = [f"ipv6:2001:db8:1234:5678:9abc:def0:1234:{number:x}" for number in range(0x1000, 0x1000 + MOST_KEYS + 1)]
 
     async def work(host):
         client = await host.connect()
-        body = {"servers": {"a": {"logins": dict.fromkeys(keys[:1000], now), "revoked": {}}}}
-        assert len(json.dumps(body)) < LARGEST_BODY
+        body = {"servers": {"a": {"logins": dict.fromkeys(keys[:MOST_KEYS], now), "revoked": {}}}}
+        assert len(json.dumps(body)) < LARGEST_CHANGES
         assert (await client.ask("/shared/changes", body)).body["written"] == ["a"]
-        body["servers"]["a"]["revoked"] = {keys[1000]: now}
+        body["servers"]["a"]["revoked"] = {keys[MOST_KEYS]: now}
         assert (await client.ask("/shared/changes", body)).status == 400
 
     run(work)
-    assert set(database("a").entries()) == set(keys[:1000])
+    assert set(database("a").entries()) == set(keys[:MOST_KEYS])
 
 
 @pytest.mark.fault("hostile-owner")

@@ -12,11 +12,11 @@ from ansible_collections.vsmtp.relay.dev.support.fake_recorder import FakeRecord
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import applier
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.merge import LOGIN, REVOKED
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.recorder_client import (
-    LARGEST_BODY,
     NoEntries,
     RecorderClient,
     RecorderError,
 )
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.requests import LARGEST_CHANGES, MOST_KEYS
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.store import Task
 
 
@@ -103,14 +103,14 @@ def test_an_answer_that_is_none(tmp_path, answer):
 def test_a_request_is_never_larger_than_the_recorder_takes():
     key = "ipv6:" + ":".join(["ffff"] * 8)
     todo = {
-        f"server{number}": [Task(key + str(each), each, (LOGIN, 1_700_000_000)) for each in range(900)] for number in range(2)
+        f"server{number}": [Task(key + str(each), each, (LOGIN, 1_700_000_000)) for each in range(4500)] for number in range(2)
     }
     import json
 
     servers, tasks = applier.request_of(todo)
-    assert len(json.dumps({"servers": servers})) <= LARGEST_BODY
+    assert len(json.dumps({"servers": servers})) <= LARGEST_CHANGES
     done = sum(map(len, tasks.values()))
-    assert 700 < done == sum(len(each[LOGIN]) for each in servers.values())
+    assert MOST_KEYS < done == sum(len(each[LOGIN]) for each in servers.values())
 
 
 def test_what_need_not_be_written_is_done():

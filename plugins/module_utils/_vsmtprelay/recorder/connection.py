@@ -14,7 +14,7 @@ import struct
 
 from ..errors import MalformedError
 from . import key as recorder_key
-from .http_parser import TooLargeRequest
+from .http_parser import LARGEST_BODY, TooLargeRequest
 from .libraries import Parser
 
 TYPE_CHECKING = False
@@ -119,7 +119,7 @@ class Connection:
             self._end()
             return
         if self._parser is None:
-            self._parser = Parser()  # type: ignore[misc]  # main.py has seen to it that there is one
+            self._parser = Parser(self._owner.largest_body)  # type: ignore[misc]  # main.py has seen to it that there is one
         try:
             requests = self._parser.feed(data)
         except MalformedError as error:
@@ -220,7 +220,9 @@ class Connection:
 
 
 class Owner:
-    """What a connection reports of itself."""
+    """What a connection reports of itself, and how large the body of a request may be, in bytes."""
+
+    largest_body = LARGEST_BODY
 
     def known(self, connection: Connection) -> None:
         """Note that ``connection`` has shown the key."""

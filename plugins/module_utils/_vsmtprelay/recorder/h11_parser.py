@@ -12,7 +12,7 @@ except ImportError:
     h11 = None  # type: ignore[assignment]
 
 from ..errors import MalformedError
-from .http_parser import KEY_HEADERS, LONGEST_HEAD, RequestParser, key_in
+from .http_parser import KEY_HEADERS, LARGEST_BODY, LONGEST_HEAD, RequestParser, key_in
 
 IS_INSTALLED = h11 is not None
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class H11Parser(RequestParser):
     """Parses with h11."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, largest_body: int = LARGEST_BODY) -> None:
+        super().__init__(largest_body)
         self._connection: Any = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
         self._method = b""
         self._is_last = False

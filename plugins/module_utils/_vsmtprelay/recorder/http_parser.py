@@ -24,7 +24,7 @@ LARGEST_BODY = 64 << 10  # bytes; Dovecot's own limit of a user name is far belo
 
 
 class TooLargeRequest(MalformedError):
-    """The body of a request has more than LARGEST_BODY bytes."""
+    """The body of a request is larger than may be."""
 
 
 class Request(NamedTuple):
@@ -59,7 +59,9 @@ def key_in(name: bytes, value: bytes) -> bytes:
 class RequestParser:
     """The request that is being received, and those that are complete. A subclass has the library."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest_body: int = LARGEST_BODY) -> None:
+        """Take bodies of at most ``largest_body`` bytes."""
+        self._largest_body = largest_body
         # The keys in the head that was read last; None while the first head is not complete.
         self.keys: tuple[bytes, ...] | None = None
         self._complete: list[Request] = []
@@ -79,7 +81,7 @@ class RequestParser:
         """
         self._feed(data)
         if self._is_too_large:
-            raise TooLargeRequest(f"more than {LARGEST_BODY} bytes")
+            raise TooLargeRequest(f"more than {self._largest_body} bytes")
         if self._is_in_head and not self._complete:
             self._head_bytes += len(data)
             if self._head_bytes > LONGEST_HEAD:
@@ -109,7 +111,7 @@ class RequestParser:
     def add_to_body(self, data: bytes) -> None:
         """Take a part of the body."""
         self._body_bytes += len(data)
-        if self._body_bytes > LARGEST_BODY:
+        if self._body_bytes > self._largest_body:
             self._is_too_large = True
         else:
             self._body.append(data)

@@ -12,7 +12,7 @@ except ImportError:
     httptools = None  # type: ignore[assignment]
 
 from ..errors import MalformedError
-from .http_parser import KEY_HEADERS, RequestParser, key_in
+from .http_parser import KEY_HEADERS, LARGEST_BODY, RequestParser, key_in
 
 IS_INSTALLED = httptools is not None
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class HttptoolsParser(RequestParser):
     """Parses with httptools, which calls the methods with the names that it knows."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, largest_body: int = LARGEST_BODY) -> None:
+        super().__init__(largest_body)
         self._parser: Any = httptools.HttpRequestParser(self)
 
     def close(self) -> None:

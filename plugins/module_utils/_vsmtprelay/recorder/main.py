@@ -21,6 +21,7 @@ from ..servers.virtual_servers import TABLE, VirtualServers
 from ..sharing import changes
 from ..sharing.handover import Handover
 from ..sharing.outbox import Outbox
+from ..sharing.requests import LARGEST_CHANGES
 from . import key as recorder_key
 from . import large_write
 from .fd_store import QUESTIONS, DescriptorStore, NoStore, sockets_from_systemd
@@ -195,7 +196,7 @@ async def _serve(
             connection.close()
     # The permissions of their directory decide that only the sharer connects.
     shared_ports = [
-        Port(loop, each, shared.take, None, NoStore(loop), refused, MOST_OF_SHARER)
+        Port(loop, each, shared.take, None, NoStore(loop), refused, MOST_OF_SHARER, LARGEST_CHANGES)
         for each in sockets.shared
         if shared is not None
     ]

@@ -16,6 +16,7 @@ import socket
 import time
 
 from .connection import Connection, Owner
+from .http_parser import LARGEST_BODY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ class Port(Owner):
         store: DescriptorStore,
         refused: Callable[[str], None],
         most: int | None = None,
+        largest_body: int = LARGEST_BODY,
     ) -> None:
         """Accept connections to ``listener``; ``take`` is called with each request on one that has shown ``key``.
 
         With None as the key, the permissions of the socket decide who may connect. Known connections are kept in ``store``.
         ``refused`` is called with a message for each refused one, also for each that is one more than ``most`` known ones.
+        A request has at most ``largest_body`` bytes.
         """
         self._refused = refused
         self._loop = loop
@@ -60,6 +63,7 @@ class Port(Owner):
         self._key = key
         self._store = store
         self._most = most
+        self.largest_body = largest_body
         self._known: set[Connection] = set()
         self._strangers: collections.OrderedDict[Connection, None] = collections.OrderedDict()
         listener.setblocking(False)

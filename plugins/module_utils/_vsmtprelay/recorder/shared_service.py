@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl
 from ..entries.addresses import is_key
 from ..entries.timestamps import LAST_TIMESTAMP
 from ..errors import MalformedError
+from ..sharing.requests import MOST_KEYS
 from .connection import answer_of
 from .login import object_of
 
@@ -44,7 +45,6 @@ OUTBOX = "/shared/outbox"
 CHANGES = "/shared/changes"
 ENTRIES = "/shared/entries"
 LONGEST_WAIT = 10_000  # milliseconds
-MOST_KEYS = 1000
 # After so many keys that are checked the event loop serves logins that wait.
 SLICE = 50
 # A database that takes longer is reported as failed, and written all the same.

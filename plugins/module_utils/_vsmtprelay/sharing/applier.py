@@ -10,7 +10,8 @@ import time
 
 from .log import WARNING, Seldom, say
 from .merge import LOGIN, REVOKED
-from .recorder_client import LARGEST_BODY, RecorderClient
+from .recorder_client import RecorderClient
+from .requests import LARGEST_CHANGES, MOST_KEYS
 from .worker import Worker
 
 TYPE_CHECKING = False
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .status import Status
     from .store import Store, Task
 
-MOST_KEYS = 1000
 # Around a key in the body of a request: quotes, colon, comma, and the digits of its second.
 BYTES_OF_ENTRY = 18
 BYTES_OF_SERVER = 60
@@ -97,7 +97,7 @@ def request_of(todo: dict[str, list[Task]]) -> tuple[dict[str, dict[str, dict[st
     """Return the body of a request that the recorder takes, and what is done with it, by server."""
     servers: dict[str, dict[str, dict[str, int]]] = {}
     tasks: dict[str, list[Task]] = {}
-    room = LARGEST_BODY
+    room = LARGEST_CHANGES
     for server, each in todo.items():
         room -= len(server) + BYTES_OF_SERVER
         for task in each:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 
-from .handover import MOST_EVENTS
 from .log import INFORMATION, WARNING, say
 from .recorder_client import NoEntries, RecorderClient
+from .requests import MOST_EVENTS
 from .worker import Worker
 
 TYPE_CHECKING = False

@@ -16,6 +16,7 @@ import os
 
 from ..errors import RelayError
 from . import changes
+from .requests import MOST_EVENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .outbox import Outbox
-
-# The most events of one answer.
-MOST_EVENTS = 500
 
 
 class _Item:

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from .changes import CHECK, HERE, LOGIN, RENEW, REVOKE
-from .handover import MOST_EVENTS
 from .recorder_client import RecorderClient
+from .requests import MOST_EVENTS
 from .store import OwnEvent
 from .worker import Worker
 

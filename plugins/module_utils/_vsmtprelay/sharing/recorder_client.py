@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 SOCKET = "/run/vsmtprelay-share/recorder"
 # Beside what the recorder waits for by itself.
 ANSWER_SECONDS = 5.0
-# The recorder takes no larger request.
-LARGEST_BODY = 60_000
 ENTRIES = "/shared/entries"
 LONGEST_REASON = 200
 
