@@ -75,7 +75,7 @@ gates: $(VENV)/ready collection
 	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs all --disallow-unknown-collection-refs .
 	reuse lint --quiet || reuse lint
 	$(GATES) galaxy-importer $(TARBALL)
-	$(GATES) ansible-test
+	$(GATES) ansible-test $(GATES_OPTIONS)
 
 # The changelog from the fragments, for the version of galaxy.yml; again, after something was added, until it is released.
 changelog: $(VENV)/ready

@@ -77,9 +77,10 @@ def measure(lab: Lab, quick: bool) -> SharingResults:
     lab.down([client.name, TAKES])
     with Logins(lab, guests[SENDS], quick) as contest:
         logins = [row for entries in SIZES for row in contest.alternate(entries, [NOW, ALONE])]
+    outbox = mail_host.measure(guests[SENDS], "outbox.py", quick)
     engine = _version(guests[ENGINE])
     lab.down([SENDS, ENGINE])
-    return SharingResults(logins, latencies, receiving, made_up, readers, engine, hosts)
+    return SharingResults(logins, outbox, latencies, receiving, made_up, readers, engine, hosts)
 
 
 def _set_up(lab: Lab) -> None:

@@ -34,7 +34,8 @@ METHOD = """\
 - A login with and without sharing: POP3, one login at a time, in turns of blocks. "Without" is the
   same host with the recorder's option taken away and the sharer stopped, as on a host that has no
   engines. The other columns are as in the [benchmark of the login
-  recorder](recorder.md#method).
+  recorder](recorder.md#method). Part of the difference is the sharer and the engine, which use the
+  same cores after the answer. What a login waits for is in the second table, measured by itself.
 - Until another host relays: the client logs in on one host, and asks the other one every 5 ms, in
   a new SMTP session each time. The time of its own session is in it. At 20 logins a second, a
   program on the other host looks every 2 ms whether its database has been replaced, and reads it.
@@ -58,6 +59,7 @@ def render(results: SharingResults) -> str:
             INTRODUCTION.format(made_by=made_by()),
             "## What a login takes longer\n",
             _logins(results),
+            _outbox(results),
             "## Until another host relays\n",
             _latencies(results),
             "## A host that receives\n",
@@ -86,6 +88,13 @@ def _logins(results: SharingResults) -> str:
         count = sum(len(took) for _seconds, took in shares.reported)
         rows.append([number(entries), *times[:2], f"{added * 1000:+.2f}", bound, *times[2:], number(count)])
     return table(heads, rows)
+
+
+def _outbox(results: SharingResults) -> str:
+    p50, p99 = (quantile(results.outbox, part) * 1000 for part in (0.5, 0.99))
+    heads = ["of it before the answer", "p50", "target", "p99", "times"]
+    reached, count = verdict(f"≤ {MOST_ADDED * 1000:g}", p50 <= MOST_ADDED * 1000), number(len(results.outbox))
+    return table(heads, [["the recorder adds the login to its outbox", f"{p50:.3f}", reached, f"{p99:.3f}", count]])
 
 
 def _latencies(results: SharingResults) -> str:

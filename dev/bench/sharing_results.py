@@ -56,9 +56,13 @@ class MadeUp:
 
 @dataclass(frozen=True)
 class SharingResults:
-    """Everything that one run found; ``hosts`` is what it was measured with, by the name of the host."""
+    """Everything that one run found; ``hosts`` is what it was measured with, by the name of the host.
+
+    ``outbox`` is how long the recorder takes to add a login to its outbox.
+    """
 
     logins: list[LoginRow]
+    outbox: list[float]
     latencies: list[Latency]
     receiving: list[Receiving]
     made_up: list[MadeUp]

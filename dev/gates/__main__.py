@@ -26,7 +26,10 @@ def main() -> int:
     covered.add_argument("report", type=Path)
     covered.set_defaults(run=lambda words: print(branches.check(words.report)))
     test = command("ansible-test", "run ansible-test sanity and units with the ansible-core of this environment")
-    test.set_defaults(run=lambda _words: ansible_test.run_all(Path(sys.prefix), interpreters.OLDEST_AND_NEWEST))
+    test.add_argument("--quick", action="store_true", help="import all unit tests, and run those of Ansible's part")
+    test.set_defaults(
+        run=lambda words: ansible_test.run_all(Path(sys.prefix), interpreters.OLDEST_AND_NEWEST, quick=words.quick)
+    )
     every = command("matrix", "run ansible-test with every ansible-core that the interpreters here allow")
     every.set_defaults(run=lambda _words: matrix.run_all())
     to_come = command("next-ansible", "make an environment with the newest ansible-core, releases to come included")

@@ -37,10 +37,15 @@ print(json.dumps(sorted({get_venv_packages(types.SimpleNamespace(version=each))[
 """
 
 
-def run_all(environment: Path, pythons: tuple[str, ...]) -> None:
+# What these test is the part of the collection that Ansible runs.
+OF_ANSIBLE = ("tests/unit/collection/", "tests/unit/controller/", "tests/unit/modules/")
+
+
+def run_all(environment: Path, pythons: tuple[str, ...], quick: bool = False) -> None:
     """Run sanity and units with the ansible-core that is installed in ``environment``; raises GateError.
 
-    The sanity tests compile and import what runs on targets with those of ``pythons`` that there are.
+    The sanity tests compile and import what runs on targets with those of ``pythons`` that there are. If ``quick``, all unit
+    tests are imported, and those OF_ANSIBLE are run: the others have run without ansible-test.
     """
     copy = copy_of_collection.make(GATES / environment.name)
     settings = _settings(environment, pythons)
@@ -50,6 +55,9 @@ def run_all(environment: Path, pythons: tuple[str, ...]) -> None:
     # On the environment's own Python alone: it has what the tests need.
     python = _ask(environment, settings, "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     units = ["ansible-test", "units", "--color", "no", "--python", python]
+    if quick:
+        run(f"ansible-test units --collect-only, {name}", [*units, "--collect-only"], cwd=copy, env=settings)
+        units += OF_ANSIBLE
     run(f"ansible-test units, {name}", units, cwd=copy, env=settings)
     _refuse_skipped(copy / "tests" / "output" / "junit")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How much the sharer and the recorder tell each other at once."""
+"""How much the sharer and the recorder send each other at once."""
 
 # The most events of one answer.
 MOST_EVENTS = 500
