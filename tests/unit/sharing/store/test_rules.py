@@ -1,71 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store: what becomes known, what is published, what is written, and what a crash leaves."""
+"""The rules of the store, each with what it leaves, and mistakes in it that are noticed."""
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
-import os
-import shutil
-import sqlite3
 import sys
-import tempfile
 import types
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnwritableError
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import gate, merge
+from ansible_collections.vsmtp.relay.dev.support.opened_store import ENGINE, KEY, NOW, SECOND, WINDOW, Opened
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import gate
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import store as module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.merge import LOGIN, REVOKED, Stamps
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.store import Cursor, OwnEvent, Sent
-
-NOW = 1_700_000_000_000
-WINDOW = 3_600_000
-WINDOWS = {"customers": WINDOW, "other": WINDOW // 2}
-KEY = "10.0.0.1"
-ENGINE = "engine1:6380"
-
-
-class Opened:
-    """A store, opened by a module that may have a mistake in it."""
-
-    def __init__(self, directory, source=module, **more):
-        self.source = source
-        self.store = source.Store(str(directory), "mail1", WINDOWS, **more)
-
-    def own(self, op, ms, key=KEY, server="customers", now=NOW):
-        self.store.join_own([self.source.OwnEvent(server, key, op, ms)], now)
-
-    def received(self, login=0, revoked=0, renewed=0, key=KEY, origin="mail2", now=NOW, hold=False):
-        entry = gate.Entry("customers", key, Stamps(login, revoked, renewed))
-        return self.store.join_received(ENGINE, origin, [entry], now, hold=hold)
-
-    def compare(self, *words):
-        return self.store.compare(*words)[:2]
-
-    def published(self, engine=ENGINE, now=NOW):
-        rows = self.store.unsent(engine, now, 100)
-        return [(row.key, *(row.stamps if row.stamps.renewed else row.stamps[:2])) for row in rows]
-
-    def todo(self, now=NOW):
-        return {task.key: task.wanted for tasks in self.store.todo(now, 100).values() for task in tasks}
-
-    def written(self, now=NOW):
-        for server, tasks in self.store.todo(now, 1000).items():
-            self.store.done(server, tasks)
-
-
-@pytest.fixture
-def opened(tmp_path):
-    """Return an open store."""
-    result = Opened(tmp_path)
-    yield result
-    result.store.close()
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.store import Sent
 
 
 def own_login_is_published(store):
@@ -387,11 +336,9 @@ def the_newest_login_has_opened_it(store):
 
 def many_names(store):
     refused = [store.received(key=f"10.0.1.{number}", revoked=NOW) for number in range(8)]
-    return refused, store.received(key="10.0.1.0", revoked=NOW + 1), store._rows_of("mail2")
+    return refused, store.received(key="10.0.1.0", revoked=NOW + 1), store.rows_of("mail2")
 
 
-Opened._rows_of = lambda self, origin: self.store._rows[origin]
-SECOND = NOW // 1000
 CASES = {
     own_login_is_published: ([(KEY, NOW - 5, 0)], {}),
     own_revocation_is_published: ([(KEY, NOW - 9, NOW - 5)], {KEY: (REVOKED, SECOND - 1)}),
@@ -554,14 +501,6 @@ def in_store(case, directory, source, monkeypatch):
         store.store.close()
 
 
-@pytest.fixture
-def quick_path():
-    """Yield a directory in memory, where many stores are made in little time."""
-    path = tempfile.mkdtemp(prefix="vsmtprelay-test-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-    yield Path(path)
-    shutil.rmtree(path)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_rule(case, tmp_path, monkeypatch):
     assert in_store(case, tmp_path / "store", module, monkeypatch) == CASES[case]
@@ -603,193 +542,3 @@ def test_a_store_without_a_rule_is_noticed(name, quick_path, monkeypatch):
             return in_store(case, quick_path / str(number), mutant, monkeypatch)
         except Exception as error:  # it broke: noticed as well
             return error
-
-    assert any(outcome(number, case) != expected for number, (case, expected) in enumerate(CASES.items()))
-
-
-EVENTS = st.tuples(st.sampled_from(["mail1", "mail2", "mail3"]), st.sampled_from(Stamps._fields), st.integers(NOW - 5000, NOW))
-
-
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(EVENTS, min_size=1, max_size=8).flatmap(lambda all: st.tuples(st.just(all), st.permutations(all + all))))
-def test_any_order_and_repetition_leave_the_same_and_the_database_agrees(quick_path, case):
-    states = []
-    for heard in case:
-        directory = tempfile.mkdtemp(dir=quick_path)
-        store = Opened(directory)
-        database = {}
-        for origin, kind, ms in heard:
-            if origin == "mail1":
-                if kind != "revoked":
-                    database[KEY] = max(database.get(KEY, 0), ms // 1000)  # as the recorder does before it hands it out
-                store.own({"login": "login", "revoked": "revoke", "renewed": "renew"}[kind], ms)
-            else:
-                store.received(origin=origin, **{kind: ms})
-            for key, (what, seconds) in store.todo().items():
-                if what == LOGIN:
-                    database[key] = max(database.get(key, 0), seconds)
-                elif database.get(key, seconds + 1) <= seconds:
-                    del database[key]
-            store.written()
-        states.append((store.store._row("customers", KEY).stamps, database))
-        store.store.close()
-    assert states[0][0] == states[1][0]
-    said = (Stamps()._replace(**{kind: ms}) for _origin, kind, ms in case[0])
-    joined = functools.reduce(merge.join, said)
-    assert states[0][0] == joined
-    for _stamps, database in states:
-        # In the very second of a revocation the database may have less, never more.
-        if not merge.is_open(joined, NOW, WINDOW):
-            assert database == {}
-        elif not merge.shares_a_second(joined):
-            assert database == {KEY: joined.latest // 1000}
-
-
-def test_it_is_all_there_after_a_start_and_numbers_do_not_come_again(tmp_path):
-    first = Opened(tmp_path)
-    first.own("login", NOW - 9)
-    first.received(key="10.0.0.2", login=NOW)
-    first.store.set_sent(ENGINE, Sent(1, 1, 5, 7, -3))
-    first.store.join_received(ENGINE, "mail2", [], NOW, Cursor("5-1", 4))
-    first.store.keep_note("boot", "1")
-    first.store.close()
-    again = Opened(tmp_path)
-    assert again.store.sent(ENGINE) == Sent(1, 1, 5, 7, -3)
-    assert again.store.cursor(ENGINE, "mail2") == Cursor("5-1", 4)
-    assert again.store.cursor(ENGINE, "mail3") is None
-    assert (again.store.note("boot"), again.store.note("other")) == ("1", "")
-    assert again.todo() == {"10.0.0.2": (LOGIN, SECOND)}
-    assert again.published() == []
-    again.own("login", NOW, key="10.0.0.3")
-    assert again.store.unsent(ENGINE, NOW, 9)[0].seq == 6
-    again.store.forget_cursor(ENGINE, "mail2")
-    assert again.store.cursor(ENGINE, "mail2") is None
-
-
-def test_what_changes_while_it_is_written_is_written_again(opened):
-    opened.received(login=NOW - 9000)
-    tasks = opened.store.todo(NOW, 10)["customers"]
-    opened.received(revoked=NOW - 5000)
-    opened.store.done("customers", tasks)
-    assert opened.todo() == {KEY: (REVOKED, SECOND - 5)}
-    assert opened.store.count_todo() == 1
-
-
-def test_what_was_held_for_an_engine_that_is_gone_is_written(opened):
-    opened.received(login=NOW - 9000, hold=True)
-    opened.store.release_without([ENGINE, "other"])
-    assert opened.todo() == {}
-    opened.store.release_without(["other"])
-    assert opened.todo() == {KEY: (LOGIN, SECOND - 9)}
-
-
-def test_each_server_has_its_share_of_what_is_written(opened):
-    for number in range(20):
-        opened.own("revoke", NOW, key=f"10.0.0.{number}")
-    opened.own("revoke", NOW, server="other")
-    found = opened.store.todo(NOW, 10)
-    assert {server: len(tasks) for server, tasks in found.items()} == {"customers": 5, "other": 1}
-    assert set(opened.store.todo(NOW, 10, without={"customers"})) == {"other"}
-
-
-def test_all_is_sent_again_to_every_engine_in_the_same_order(opened):
-    for number in range(5):
-        opened.own("login", NOW - number, key=f"10.0.0.{number}")
-    opened.store.set_sent(ENGINE, Sent(5, 5))
-    before = opened.published("other")
-    opened.store.send_all_again(above=77)
-    assert opened.published() == opened.published("other") == before
-    assert opened.store.unsent(ENGINE, NOW, 9)[0].seq == 78
-    assert opened.store.count_unsent(ENGINE, NOW) == 5
-    opened.own("login", NOW, key="10.0.0.9")
-    assert opened.store.unsent(ENGINE, NOW, 9)[-1].seq == 83
-
-
-def test_what_this_host_said_before_it_lost_its_store_is_its_own_again(opened):
-    opened.received(login=NOW - 9, revoked=NOW - 5, origin="mail1")
-    assert opened.published() == [(KEY, NOW - 9, NOW - 5)]
-    opened.store.set_sent(ENGINE, Sent(1, 1))
-    opened.received(login=NOW - 9, revoked=NOW - 5, origin="mail1")
-    assert opened.published() == []
-
-
-def test_a_host_that_does_not_publish_its_logins_publishes_its_revocations(tmp_path):
-    store = Opened(tmp_path, publishes=False)
-    store.own("login", NOW)
-    assert store.published() == []
-    store.own("revoke", NOW)
-    assert store.published() == [(KEY, 0, NOW)]
-
-
-def test_a_clock_that_is_set_moves_all_stamps(opened):
-    opened.own("login", NOW - 1000)
-    opened.received(key="10.0.0.2", login=NOW - 7, revoked=NOW - 5)
-    opened.store.shift(-600_000)
-    assert opened.published() == [(KEY, NOW - 601_000, 0)]
-    assert opened.store._row("customers", "10.0.0.2").stamps == Stamps(NOW - 600_007, NOW - 600_005)
-    opened.store.clamp(NOW - 700_000)
-    assert opened.store._row("customers", "10.0.0.2").stamps == Stamps(NOW - 700_002, NOW - 700_000)
-    assert opened.published() == [(KEY, NOW - 700_000, 0)]
-
-
-def test_servers_that_are_not_shared_and_other_ops_are_passed_over(opened):
-    opened.own("login", NOW, server="elsewhere")
-    assert opened.compare("elsewhere", [(KEY, SECOND)], NOW) == (0, 0)
-    assert opened.published() == []
-
-
-@pytest.mark.parametrize("content", [b"\xa5" * 8192, b"SQLite format 3\0" + b"\xa5" * 8192])
-def test_a_damaged_store_is_set_aside_at_the_start(tmp_path, content):
-    (tmp_path / "store.db").write_bytes(content)
-    store = Opened(tmp_path)
-    assert store.store.was_damaged
-    assert (tmp_path / "store.db.damaged").read_bytes() == content
-    store.own("login", NOW)
-    store.store.close()
-    assert not Opened(tmp_path).store.was_damaged
-
-
-def test_a_store_of_another_layout_is_set_aside(tmp_path):
-    with sqlite3.connect(tmp_path / "store.db") as other:
-        other.execute("CREATE TABLE entry (x)")
-        other.execute("PRAGMA user_version=99")
-    other.close()
-    assert Opened(tmp_path).store.was_damaged
-
-
-def test_a_store_that_turns_out_to_be_damaged_is_set_aside(tmp_path):
-    store = Opened(tmp_path)
-    for number in range(2000):
-        store.own("login", NOW, key=f"10.0.{number >> 8}.{number & 255}")
-    store.store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    store.store._connection.execute("PRAGMA cache_size=1")
-    size = os.path.getsize(tmp_path / "store.db")
-    with open(tmp_path / "store.db", "r+b") as file:
-        file.seek(8192)
-        file.write(b"\xa5" * (size - 8192))
-    events = [OwnEvent("customers", f"10.0.{number >> 8}.{number & 255}", "revoke", NOW) for number in range(2000)]
-    with pytest.raises(module.Damaged, match="a new one is made"):
-        store.store.join_own(events, NOW)
-    assert not (tmp_path / "store.db").exists()
-
-
-def test_a_directory_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(UnwritableError, match=r"store\.db: cannot be opened"):
-        Opened(tmp_path / "missing")
-
-
-def test_a_transaction_that_fails_changes_nothing(opened):
-    events = [OwnEvent("customers", KEY, "login", NOW), OwnEvent("customers", object(), "login", NOW)]
-    with pytest.raises((sqlite3.Error, TypeError, module.Damaged)):
-        opened.store.join_own(events, NOW)
-    assert opened.published() == []
-    opened.own("login", NOW)
-    assert opened.store.unsent(ENGINE, NOW, 9)[0].seq == 1
-
-
-def test_a_revocation_is_flushed_before_it_is_acknowledged(opened):
-    statements = []
-    opened.store._connection.set_trace_callback(statements.append)
-    opened.store.join_own([OwnEvent("customers", KEY, "revoke", NOW)], NOW, durable=True)
-    assert statements.index("PRAGMA synchronous=FULL") < statements.index("COMMIT")
-    assert statements[-1] == "PRAGMA synchronous=NORMAL"
