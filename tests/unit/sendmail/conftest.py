@@ -65,12 +65,12 @@ def customer():
 def start(tmp_path, eventually):
     """Return what starts a program called sendmail, for a sendmail.cf that names its PidFile, and returns its daemon."""
     program, pid_file, fifo = tmp_path / "sendmail", tmp_path / "sendmail.pid", tmp_path / "fifo"
-    shutil.copy(shutil.which("bash"), program)
     os.mkfifo(fifo)
     processes = []
     daemon = Daemon(configuration(tmp_path, pid_file))
 
-    def start(script, served=daemon.path):
+    def start(script, served=daemon.path, shell="bash"):
+        shutil.copy(shutil.which(shell), program)
         (tmp_path / "script").write_text(script)
         processes.append(subprocess.Popen([program, tmp_path / "script", program, pid_file, fifo, served]))
         eventually(pid_file.exists)

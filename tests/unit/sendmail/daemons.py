@@ -31,6 +31,15 @@ while [ -e "$2" ]; do read -t 0.05 <> "$3"; done
 """
 
 
+# For dash, which does not catch the signal by itself: it starts, its PidFile of before names it, and SIGHUP would end it.
+STARTING = """
+echo $$ > "$2.new"; echo "sendmail -bD -C$4" >> "$2.new"; mv "$2.new" "$2"
+sleep 0.5
+trap 'exec "$1" "$0" "$@"' HUP
+while [ -e "$2" ]; do sleep 0.05; done
+"""
+
+
 DEAF = """
 trap "" HUP
 echo $$ > "$2.new"; echo "sendmail -bd -C$4" >> "$2.new"; mv "$2.new" "$2"

@@ -14,7 +14,7 @@ from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail i
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.daemon import Daemon
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sendmail.reload import reload
 
-from .daemons import DEAF, IN_THE_FOREGROUND, PARTICULAR, RESTARTING, configuration, make_newer
+from .daemons import DEAF, IN_THE_FOREGROUND, PARTICULAR, RESTARTING, STARTING, configuration, make_newer
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,20 @@ def test_a_daemon_in_the_foreground_is_back_under_its_old_process_id(start):
     assert reload([daemon]) == ([daemon.path], [])
     assert daemon.process_id() == before
     assert os.stat(daemon.pid_file).st_mtime_ns > written
+
+
+def test_a_daemon_that_just_starts_gets_the_signal_when_it_no_longer_dies_of_it(start):
+    daemon = start(STARTING, shell="dash")
+    before = daemon.process_id()
+    assert reload([daemon]) == ([daemon.path], [])
+    assert daemon.process_id() == before
+
+
+def test_a_daemon_that_never_catches_the_signal_is_not_waited_for_without_an_end(start, monkeypatch):
+    monkeypatch.setattr(daemon_module, "RESTART_SECONDS", 0.2)
+    daemon = start(STARTING.replace("trap", ": "), shell="dash")
+    _done, (failure,) = reload([daemon])
+    assert "did not come back within 0.2 seconds" in failure
 
 
 def test_a_daemon_is_behind_from_the_change_of_its_file_until_it_was_reloaded(start):

@@ -108,6 +108,7 @@ class Daemon:
 
         Raises UnwritableError if this process may not signal the daemon, or must not.
         """
+        self._wait_until_started()
         process_id, written = self._claimed(), self._written()
         refusal = self.refusal()
         if refusal:
@@ -129,6 +130,22 @@ class Daemon:
                 raise BusyError(
                     f"{self.path}: the sendmail daemon {process_id} did not come back within {RESTART_SECONDS:g} seconds"
                 )
+            time.sleep(POLL_SECONDS)
+
+    def _wait_until_started(self) -> None:
+        """Wait while the daemon starts, RESTART_SECONDS at most.
+
+        Its PidFile of before names it all the same, in the foreground for good, and SIGHUP would end it until it catches that
+        signal (main() in sendmail's source). systemd calls such an end a success, and leaves the service stopped.
+        """
+        is_starting, end = False, time.monotonic() + RESTART_SECONDS
+        while time.monotonic() < end:
+            process_id = self._claimed()
+            if process_id is None and not is_starting:
+                return
+            if process_id is not None and processes.survives(process_id, signal.SIGHUP):
+                return
+            is_starting = True
             time.sleep(POLL_SECONDS)
 
     def start_again(self) -> None:

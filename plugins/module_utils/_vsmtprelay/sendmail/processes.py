@@ -44,23 +44,27 @@ def _lines_about(process_id: int, name: str) -> list[str]:
         return []
 
 
-def _number_in_status(process_id: int, field: str) -> int:
-    """Return the first number of a field of /proc/PID/status, or -1."""
-    for line in _lines_about(process_id, "status"):
-        name, _colon, values = line.partition(":")
-        if name == field:
-            return int(values.split()[0])
-    return -1
+def _status(process_id: int) -> dict[str, str]:
+    """Return the fields of /proc/PID/status, each with the first word of its value; none if there is no such process."""
+    fields = (line.partition(":")[::2] for line in _lines_about(process_id, "status"))
+    return {name: value.split()[0] for name, value in fields if value.strip()}
 
 
 def real_uid(process_id: int) -> int:
     """Return the real user id of the process, or -1."""
-    return _number_in_status(process_id, "Uid")
+    return int(_status(process_id).get("Uid", -1))
 
 
 def parent_of(process_id: int) -> int:
     """Return the process id of the parent of the process, or -1."""
-    return _number_in_status(process_id, "PPid")
+    return int(_status(process_id).get("PPid", -1))
+
+
+def survives(process_id: int, number: int) -> bool:
+    """Return whether the process catches, ignores or blocks the signal ``number``, whose default ends a process."""
+    status = _status(process_id)
+    masks = (int(status.get(field, "0"), 16) for field in ("SigCgt", "SigIgn", "SigBlk"))
+    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def control_group_of(process_id: int) -> str:
