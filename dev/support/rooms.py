@@ -15,7 +15,7 @@ SHARED = "plugins/module_utils/_vsmtprelay"
 # The rooms of the shared code, from the ground up. A room imports only rooms of lower floors.
 FLOORS = (
     ("errors",),
-    ("programs",),
+    ("programs", "options"),
     ("entries", "files", "backends"),
     ("database", "servers", "sendmail"),
     ("role", "sharing"),

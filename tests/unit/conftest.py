@@ -109,11 +109,16 @@ def public_directory():
 
 @pytest.fixture
 def open_descriptors():
-    """Return the function that lists this process's open descriptors, as texts."""
+    """Return the function that lists this process's open descriptors, each with what it is of."""
 
     def listed():
         gc.collect()  # what another test left to the collector would be closed at any moment
-        return sorted(os.listdir("/proc/self/fd"))
+        found = {}
+        for number in os.listdir("/proc/self/fd"):
+            # The descriptor of the list itself is closed by now.
+            with contextlib.suppress(FileNotFoundError):
+                found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
+        return found
 
     return listed
 

@@ -86,7 +86,7 @@ def repaired(path: str, deadline: Deadline, check_mode: bool) -> dict[str, Any] 
     if not os.path.exists(path):
         return None
     done = repair.repair(path, deadline, check_only=check_mode)
-    return None if done is None else {"damaged_file": done.copy, "entries": done.entries}
+    return None if done is None else done.members()
 
 
 def window_of_server(server: VirtualServer, variables: Mapping[str, Any]) -> int:

@@ -22,6 +22,8 @@ INSTANCE = "vsmtprelay"
 # As apt-cache policy prints it, with the messages of LC_ALL=C.
 CANDIDATE = re.compile(r"^(\S+):\n(?:  .*\n)*?  Candidate: (\S+)$", re.MULTILINE)
 NO_CANDIDATE = "(none)"
+# The package of what makes certificates, and looks at those that are given; a small Debian lacks it.
+CERTIFIES = "openssl"
 
 
 def configuration_of(package: str, directory: str = "/etc") -> str:
@@ -52,10 +54,10 @@ def run(module: AnsibleModule) -> None:
         if is_debian:
             configured = next((each for each in SERVERS if os.path.exists(configuration_of(each))), "")
             package = package_of({} if configured else candidates(), configured)
-            missing = [] if is_installed(package) else [package]
+            missing = [each for each in (package, CERTIFIES) if not is_installed(each)]
             before = text_file.read(f"{parameters['memory']}/packages.before")
             # A run that was interrupted while it installed the package.
-            fresh = bool(missing) or (before is not None and package not in before.decode("utf-8", "replace").split())
+            fresh = package in missing or (before is not None and package not in before.decode("utf-8", "replace").split())
         host = {
             "is_root": os.geteuid() == 0,
             "package_manager": "dpkg" if is_debian else "rpm",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .._vsmtprelay.errors import RelayError
+from .._vsmtprelay.errors import BE_ROOT, RelayError
 from .._vsmtprelay.sharing import access
 from .host_files import ensure_bare_secret
 from .results import Outcome, finish
@@ -27,5 +27,5 @@ def run(module: AnsibleModule) -> None:
         # In check mode there may be none.
         found = access.hash_of(access.load_secret(path)) if os.path.exists(path) else None
     except RelayError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error) if os.geteuid() == 0 else f"{error}: {BE_ROOT}")
     finish(module, changed, Outcome(), sha256=found)

@@ -96,6 +96,10 @@ class Naming:
             raise type(error)(f"{self._path}: {error}") from None
 
 
+# What whoever runs a playbook has to do that is not root on a host.
+BE_ROOT = "connect as root, or run the playbook with --become"
+
+
 def remedy_for(error: OSError) -> str:
     """Return the remedy for ``error``, the failure of a file operation."""
     return {

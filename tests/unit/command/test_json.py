@@ -93,16 +93,16 @@ def test_verify_prints_that_a_database_is_sound(document, relayers_db):
 
 def test_repair_prints_what_it_did(document, relayers_db):
     relayers_db.fill({f"10.0.{n >> 8}.{n & 255}": 5 for n in range(3000)})
-    nothing = {"path": relayers_db.path, "repaired": False, "entries": None, "copy": None, "fault": ""}
+    nothing = {"path": relayers_db.path, "repaired": None, "fault": ""}
     assert document("--database", relayers_db.path, "repair", "--json") == head("repair", databases=[nothing])
     content = bytearray(relayers_db.content)
     content[8192:8704] = b"\xa5" * 512
     with open(relayers_db.path, "wb") as file:
         file.write(content)
     (database,) = document("--database", relayers_db.path, "repair", "--json")["databases"]
-    assert database["repaired"] is True
-    assert database["entries"] == len(relayers_db.entries())
-    assert os.path.exists(database["copy"])
+    assert database["repaired"].keys() == {"damaged_file", "entries"}
+    assert database["repaired"]["entries"] == len(relayers_db.entries())
+    assert os.path.exists(database["repaired"]["damaged_file"])
 
 
 def test_import_prints_the_keys_that_it_changed(document, relayers_db, tmp_path):

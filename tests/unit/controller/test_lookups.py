@@ -142,6 +142,14 @@ def test_without_engines_or_hosts_that_use_one_there_is_nothing_to_do():
         check(fleet={host: {} for host in FLEET})
 
 
+def test_an_engine_that_nobody_uses_can_be_removed():
+    nobody = {host: {} for host in FLEET}
+    relay_hosts._check_engines({"groups": GROUPS, "pop_before_smtp_engine_state": "absent"}, nobody)
+    check(fleet={**nobody, "engine1": {"pop_before_smtp_engine_state": "absent"}})
+    with pytest.raises(MalformedError, match="no host in the inventory has pop_before_smtp_engines"):
+        relay_hosts._check_engines({"groups": GROUPS, "pop_before_smtp_engine_state": "present"}, nobody)
+
+
 def test_an_engine_is_no_mail_host_unless_it_shares_logins():
     lookup = relay_hosts.LookupModule.__new__(relay_hosts.LookupModule)
     assert lookup._mail_hosts(variables()) == "all,!engine1,!engine2"

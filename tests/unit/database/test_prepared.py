@@ -233,6 +233,17 @@ def test_where_there_are_no_files_without_names_nothing_is_prepared_and_nothing_
     assert open_descriptors() == before
 
 
+def test_a_write_that_meets_another_writer_leaves_nothing_open(prepared, relayers_db, open_descriptors):
+    prepared.close()
+    before = open_descriptors()
+    for _time in range(3):
+        prepared.prepare()
+        assert relayers_db.unnamed_files_beside
+        with WriterLock(relayers_db.path, Deadline(0)):
+            assert prepared.commit(login("10.0.0.2")) is None
+    assert open_descriptors() == before
+
+
 def test_a_file_that_is_full_only_when_it_is_changed_is_not_put_in_place(prepared, relayers_db, monkeypatch):
     def full(*_arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

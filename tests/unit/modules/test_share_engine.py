@@ -110,19 +110,22 @@ POLICY = (
 @pytest.mark.parametrize(
     ("policy", "installed", "before", "expected"),
     [
-        (POLICY.format("8.1"), "", None, ("valkey-server", ["valkey-server"], True)),
-        (POLICY.format("(none)"), "", None, ("redis-server", ["redis-server"], True)),
-        (POLICY.format("8.1"), "installed", None, ("valkey-server", [], False)),
-        (POLICY.format("8.1"), "installed", "apt\n", ("valkey-server", [], True)),
-        (POLICY.format("8.1"), "installed", "apt\nvalkey-server\n", ("valkey-server", [], False)),
-        ("", "", None, ("redis-server", ["redis-server"], True)),
+        (POLICY.format("8.1"), [], None, ("valkey-server", ["valkey-server", "openssl"], True)),
+        (POLICY.format("(none)"), [], None, ("redis-server", ["redis-server", "openssl"], True)),
+        (POLICY.format("8.1"), ["openssl"], None, ("valkey-server", ["valkey-server"], True)),
+        (POLICY.format("8.1"), ["valkey-server"], None, ("valkey-server", ["openssl"], False)),
+        (POLICY.format("8.1"), ["valkey-server", "openssl"], None, ("valkey-server", [], False)),
+        (POLICY.format("8.1"), ["valkey-server", "openssl"], "apt\n", ("valkey-server", [], True)),
+        (POLICY.format("8.1"), ["valkey-server", "openssl"], "apt\nvalkey-server\n", ("valkey-server", [], False)),
+        ("", [], None, ("redis-server", ["redis-server", "openssl"], True)),
     ],
 )
 def test_the_package_is_that_of_the_release_and_fresh_if_the_role_installs_it(
     run, tmp_path, monkeypatch, policy, installed, before, expected
 ):
     def answer(command, _seconds):
-        return Ended(0, (policy if command[0] == "apt-cache" else installed).encode(), b"")
+        shown = policy if command[0] == "apt-cache" else "installed" if command[-1] in installed else ""
+        return Ended(0, shown.encode(), b"")
 
     monkeypatch.setattr(share_engine_info.programs, "run", answer)
     monkeypatch.setattr(share_engine_info, "configuration_of", lambda package: str(tmp_path / package))

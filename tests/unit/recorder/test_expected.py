@@ -126,6 +126,20 @@ def with_commit(relayers_db, monkeypatch, begun):
     return run
 
 
+def test_on_a_slow_disk_nothing_is_left_open_and_a_thread_writes(with_commit, relayers_db, monkeypatch):
+    async def work(commit):
+        monkeypatch.setattr(group_commit, "SLOW_SECONDS", -1.0)
+        commit.expect("10.0.0.1", NOW + 1)
+        assert relayers_db.unnamed_files_beside == set()
+        written = asyncio.Event()
+        commit.add("10.0.0.1", NOW + 1, written.set)
+        await written.wait()
+        await asyncio.sleep(0.05)
+        assert relayers_db.unnamed_files_beside == set()
+
+    assert with_commit(work) == {"10.0.0.1": NOW + 1}
+
+
 CASES = {
     "it is added": (["expect A", "add A"], {"A": NOW + 1}),
     "it is never added": (["expect A"], {}),

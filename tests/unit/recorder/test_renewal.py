@@ -417,6 +417,27 @@ def hurried(monkeypatch):
     monkeypatch.setattr(renewal.time, "time", lambda: NOW)
 
 
+def test_its_end_waits_for_what_is_being_written(relayers_db, tmp_path, hurried):
+    host = Host(relayers_db.path, str(tmp_path / "sessions"))
+    renew, ended = host.renewal._renew, []
+
+    async def slowly(*arguments):
+        await asyncio.sleep(0.2)
+        ended.append(await renew(*arguments))
+        return ended[-1]
+
+    host.renewal._renew = slowly
+
+    async def scenario():
+        host.renewal.start()
+        await host.log_in("me", "10.0.0.1", OLD)
+        await until(lambda: host.renewal._writes)
+        await host.renewal.finish()
+        assert ended
+
+    tell(scenario)
+
+
 def test_it_renews_of_its_own_accord_and_saves_when_it_ends(relayers_db, tmp_path, hurried):
     host = Host(relayers_db.path, str(tmp_path / "sessions"))
 

@@ -52,6 +52,18 @@ def test_hosts_that_only_serve_mailboxes_and_hosts_that_only_relay(engine, host,
     eventually(lambda: "10.0.0.4" in both.open)
 
 
+def test_the_only_host_of_a_fleet_has_written_what_it_said_before_it_lost_its_store(engine, host, eventually):
+    alone = host("mail1", engine(hosts=("mail1",)), hosts=("mail1",))
+    alone.login("10.0.0.1")
+    eventually(lambda: alone.status["engines"][0]["unsent"] == 0)
+    alone.lose_store()
+    with alone.recorder.lock:
+        alone.recorder.events.clear()
+        alone.recorder.databases["customers"].clear()
+    alone.start_sharer()
+    eventually(lambda: alone.open == {"10.0.0.1"})
+
+
 def test_what_an_engine_that_was_removed_held_is_written(engine, host, eventually):
     one = engine()
     first = host("mail1", one)

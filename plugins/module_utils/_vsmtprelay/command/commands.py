@@ -195,8 +195,7 @@ def _repair(arguments: Sequence[str], as_json: bool) -> Command:
     def work(path: str, deadline: Deadline) -> int:
         done = repair(path, deadline)
         if document is not None:
-            entries, copy = (None, None) if done is None else (done.entries, done.copy)
-            document.add(path, repaired=done is not None, entries=entries, copy=copy)
+            document.add(path, repaired=None if done is None else done.members())
         elif done is None:
             sys.stdout.write(f"{path}: sound, nothing to repair\n")
         else:

@@ -31,7 +31,7 @@ FAILED: Mapping[str, Mapping[str, Any]] = {
     "dump": {"exists": None, "relayers": []},
     "expire": {"expired": []},
     "verify": {"sound": None, "entries": None},
-    "repair": {"repaired": False, "entries": None, "copy": None},
+    "repair": {"repaired": None},
     "import": {"created": False, "added": [], "updated": [], "removed": []},
 }
 # The commands that change databases.

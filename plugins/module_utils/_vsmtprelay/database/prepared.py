@@ -212,8 +212,10 @@ class PreparedFile:
             return changes
         replaced = os.open(copy.path, os.O_PATH | os.O_CLOEXEC)
         try:
-            descriptor, self._descriptor = self._descriptor, -1
-            with PreparedWriterLock(copy.path, descriptor) as writer:
+            lock = PreparedWriterLock(copy.path, self._descriptor)
+            # From here on the lock closes it.
+            self._descriptor = -1
+            with lock as writer:
                 # Who owns the directory decided whose rights this thread has.
                 is_the_same = _identity_of_directory(os.fstat(writer.directory)) == self._directory
                 return changes if is_the_same and put_in_place(copy, writer, Deadline(0)) else None

@@ -38,6 +38,10 @@ class Repaired:
         self.copy = copy
         self.entries = entries
 
+    def members(self) -> dict[str, str | int]:
+        """Return the result as modules and JSON documents show it."""
+        return {"damaged_file": self.copy, "entries": self.entries}
+
 
 def verify(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> int:
     """Check every page of the database at ``path``; return the number of its entries.

@@ -92,9 +92,12 @@ class GroupCommit:
         if self._is_at_work or self._is_slow or self._expected:
             return
         begin = time.monotonic()
-        if self._prepared.begin(edits.record_logins({key: timestamp})):
-            self._expected = {key: timestamp}
+        is_begun = self._prepared.begin(edits.record_logins({key: timestamp}))
         self._is_slow = time.monotonic() - begin > SLOW_SECONDS
+        if self._is_slow:
+            self._prepared.close()  # a thread writes
+        elif is_begun:
+            self._expected = {key: timestamp}
 
     def forget(self, key: str) -> None:
         """Take back what expect() has done for ``key``, if it has."""
@@ -262,7 +265,11 @@ class GroupCommit:
         self._care = self._loop.call_later(seconds, work)
 
     def _prepare(self) -> None:
-        """Prepare the next file, unless a login waits already."""
-        if not self._is_at_work and not self._is_slow:
+        """Prepare the next file, unless a login waits already, or a thread will write it."""
+        if self._is_at_work:
+            return
+        if self._is_slow:
+            self._prepared.close()
+        else:
             self._prepared.prepare()
             self._take_care_in(IDLE_SECONDS, self._prepared.close)

@@ -17,6 +17,7 @@ import time
 
 from .. import __version__, programs
 from ..errors import RelayError
+from ..options import EXIT_USAGE, Options
 from ..servers.virtual_servers import TABLE, VirtualServers
 from ..sharing import changes
 from ..sharing.handover import Handover
@@ -58,7 +59,7 @@ MOST_OF_SHARER = 16
 
 def main(arguments: Sequence[str]) -> int:
     """Run the recorder with ``arguments`` (without the program name) until SIGTERM; return the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Options(
         prog="vsmtprelay-recorder",
         description="Records the addresses of clients that log in to read mail. Started by systemd's socket.",
     )
@@ -116,9 +117,9 @@ def main(arguments: Sequence[str]) -> int:
         parser.exit(73, f"vsmtprelay-recorder: {error.filename}: {error.strerror}\n")
     sockets = sockets_from_systemd()
     if not sockets.listening and not sockets.shared:
-        parser.exit(64, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
+        parser.exit(EXIT_USAGE, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
     if not options.key_file and not all(map(_is_trusted, sockets.listening)):
-        parser.exit(64, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
+        parser.exit(EXIT_USAGE, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
     limit = max(options.renew, 0) * 60 if options.dovecot else 0
     sessions = Sessions(options.sessions, limit)
     sessions.read({server.relayers_db for server in servers.servers}, int(time.time()))

@@ -46,11 +46,30 @@ MOST_PROBES = 256
 class Report:
     """A report of a login that is to be recorded, until it is."""
 
-    __slots__ = ("_answer", "_log", "began", "entry", "is_delayed", "is_over", "is_permitted", "login", "server", "session")
+    __slots__ = (
+        "_answer",
+        "_log",
+        "began",
+        "entry",
+        "is_delayed",
+        "is_over",
+        "is_permitted",
+        "login",
+        "milliseconds",
+        "server",
+        "session",
+    )
 
     def __init__(
-        self, log: RecorderLog, login: Login, server: VirtualServer, entry: LoginEntry, answer: Callable[[], None]
+        self,
+        log: RecorderLog,
+        login: Login,
+        server: VirtualServer,
+        entry: LoginEntry,
+        milliseconds: int,
+        answer: Callable[[], None],
     ) -> None:
+        """``milliseconds`` is when the login was, since the epoch: that of ``entry``, but exactly."""
         self._log = log
         self._answer = answer
         # By time.monotonic().
@@ -58,6 +77,7 @@ class Report:
         self.login = login
         self.server = server
         self.entry = entry
+        self.milliseconds = milliseconds
         # What the login begins, if Dovecot can be asked whether it is open.
         self.session: Session | None = None
         # Whether it is answered, whether Dovecot lets the account in, and whether it was answered before it was recorded.
@@ -153,7 +173,7 @@ class Recorder:
         ``base`` is the base directory of the Dovecot that reports it, if it names one. Raises MalformedError if ``body`` is no
         report.
         """
-        now = int(time.time())
+        now = int(time.time() * 1000)
         members = object_of(body)
         self._is_new(members)
         try:
@@ -178,7 +198,7 @@ class Recorder:
         if not self._is_new(event.report):
             return
         try:
-            report = self._report_in(event.report, base, event.ended, _nothing)
+            report = self._report_in(event.report, base, event.ended * 1000, _nothing)
         except Probe:
             return  # what it is to prove is that reports arrive
         except NotRecorded as reason:
@@ -192,7 +212,7 @@ class Recorder:
         return not isinstance(session, str) or not isinstance(user, str) or self._known.note(session, user)
 
     def _report_in(self, members: dict[str, object], base: str, now: int, answer: Callable[[], None]) -> Report:
-        """Return the report with ``members`` about a login at ``now`` (epoch seconds).
+        """Return the report with ``members`` about a login at ``now`` (milliseconds since the epoch).
 
         Raises as LoginReader.login_in(), also NotRecorded if no virtual server has it.
         """
@@ -202,7 +222,8 @@ class Recorder:
             raise NotRecorded(f"no virtual server for {login.local_key or 'no local address'} or {login.domain!r}")
         master = self._master(base)
         account = () if master is None else (master.base_directory, *login.account())
-        return Report(self._log, login, server, LoginEntry(server.relayers_db, login.key, now, account), answer)
+        entry = LoginEntry(server.relayers_db, login.key, now // 1000, account)
+        return Report(self._log, login, server, entry, now, answer)
 
     def _accept(self, report: Report) -> None:
         """Keep ``report`` in the spool, and have it recorded if Dovecot lets the account in, or is not to be asked."""
@@ -248,7 +269,7 @@ class Recorder:
         except (MalformedError, ValueError):
             return  # the line is of another version
         if self._master(base) is not None:
-            self._accept(Report(self._log, login, server, entry, _nothing))
+            self._accept(Report(self._log, login, server, entry, entry.timestamp * 1000, _nothing))
 
     def _heard(self, report: Report, result: Result) -> None:
         """Take Dovecot's answer about the account of ``report``."""
@@ -268,7 +289,7 @@ class Recorder:
 
     def _write(self, report: Report) -> None:
         report.is_permitted = True
-        self.writers.write(report.entry, functools.partial(self._written, report))
+        self.writers.write(report.entry, functools.partial(self._written, report), report.milliseconds)
 
     def _written(self, report: Report) -> None:
         # All answers come first, since their clients wait for them.

@@ -33,6 +33,8 @@ SHORTEST_TURN = 10.0
 LONGEST_TURN = 600.0
 # What a recorder that is killed loses: the sessions that began since the last save.
 SAVE_SECONDS = 60.0
+# How long the end waits for the databases that are being written.
+FINISH_SECONDS = 10.0
 # The pause between two looks at what is to be done, so also between two saves.
 CARE_SECONDS = 1.0
 # After so many sessions the event loop serves logins that wait.
@@ -81,9 +83,14 @@ class Renewal:
         self._task = asyncio.ensure_future(self._run())
 
     async def finish(self) -> None:
-        """Save the sessions, and end."""
+        """Save the sessions, and end, FINISH_SECONDS at the latest after what is being written.
+
+        Without its event, what was renewed would look like a login of the present time to other hosts.
+        """
         if self._task is not None:
             self._task.cancel()
+        if self._writes:
+            await asyncio.wait(list(self._writes.values()), timeout=FINISH_SECONDS)
         await self.save()
 
     async def _run(self) -> None:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import time
-
 from ..sharing.changes import LOGIN, RENEW
 
 TYPE_CHECKING = False
@@ -25,13 +23,12 @@ class SharedLogins:
         self._names = {server.relayers_db: server.name for server in servers.servers}
         self._add = add
 
-    def login(self, path: str, key: str, timestamp: int) -> None:
-        """Hand over that ``key`` has an entry with ``timestamp`` (epoch seconds) in the database at ``path``, as of now.
+    def login(self, path: str, key: str, milliseconds: int) -> None:
+        """Hand over that ``key`` logged in to the server whose database is at ``path``, in milliseconds since the epoch.
 
-        An entry of the present second is younger than a revocation earlier in that second, or that would have removed it.
+        That is when its report came: a revocation after that closes it, also if the entry was written later still.
         """
-        now = int(time.time() * 1000)
-        self._add(self._names[path], key, LOGIN, now if now // 1000 == timestamp else timestamp * 1000)
+        self._add(self._names[path], key, LOGIN, milliseconds)
 
     def renewal(self, path: str, key: str, timestamp: int) -> None:
         """Hand over that the entry of ``key`` in the database at ``path`` was given ``timestamp`` (epoch seconds)."""

@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl
 from ..entries.addresses import is_key
 from ..entries.timestamps import LAST_TIMESTAMP
 from ..errors import MalformedError
-from ..sharing.requests import MOST_KEYS
+from ..sharing.requests import MOST_KEYS, MOST_SERVERS
 from .connection import answer_of
 from .login import object_of
 
@@ -294,6 +294,8 @@ def _servers_in(body: bytes) -> dict[str, _Changes]:
     servers = object_of(body).get("servers")
     if not isinstance(servers, dict):
         raise MalformedError("no servers")
+    if len(servers) > MOST_SERVERS:
+        raise MalformedError(f"{len(servers)} servers, more than {MOST_SERVERS}")
     wanted, keys = {}, 0
     for name, changes in servers.items():
         logins, revoked = (changes.get("logins", {}), changes.get("revoked", {})) if isinstance(changes, dict) else (None, None)

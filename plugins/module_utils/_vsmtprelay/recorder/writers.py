@@ -94,10 +94,14 @@ class Writers:
         self._close(entry)
         self._empty_spool()
 
-    def write(self, entry: LoginEntry, written: Callable[[], None]) -> None:
-        """Write an accepted ``entry`` to its database, and call ``written`` when it is on the disk."""
+    def write(self, entry: LoginEntry, written: Callable[[], None], milliseconds: int | None = None) -> None:
+        """Write an accepted ``entry`` to its database, and call ``written`` when it is on the disk.
+
+        ``milliseconds`` is the time of the login, since the epoch, where it is known better than in seconds.
+        """
+        milliseconds = entry.timestamp * 1000 if milliseconds is None else milliseconds
         commit = self._commits.get(entry.relayers_db) or self._commit_of(entry.relayers_db)
-        if not commit.add(entry.key, entry.timestamp, functools.partial(self._is_written, entry, written)):
+        if not commit.add(entry.key, entry.timestamp, functools.partial(self._is_written, entry, written, milliseconds)):
             self.drop(entry)
 
     def receive(self, path: str, logins: Mapping[str, int], revoked: Mapping[str, int]) -> asyncio.Future[str]:
@@ -157,10 +161,10 @@ class Writers:
         commit.written = self._empty_spool
         return commit
 
-    def _is_written(self, entry: LoginEntry, written: Callable[[], None]) -> None:
+    def _is_written(self, entry: LoginEntry, written: Callable[[], None], milliseconds: int) -> None:
         if self._shared is not None:
             # Before the answer and before the spool forgets it: a login that was let in is known to other hosts.
-            self._shared.login(entry.relayers_db, entry.key, entry.timestamp)
+            self._shared.login(entry.relayers_db, entry.key, milliseconds)
         self._close(entry)
         written()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from ..errors import BE_ROOT
 from .share_config import CERTIFICATE, ENGINE_NAME, LAST_PORT, PRIVATE_KEY
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ def faults_of_engine(variables: Mapping[str, Any], host: Mapping[str, Any]) -> l
     ``host`` has ``is_root``, ``package_manager``, and ``missing_packages`` as the module share_engine_info returns them.
     """
     if not host["is_root"]:
-        return ["connect as root, or run the playbook with --become"]
+        return [BE_ROOT]
     if host["package_manager"] != "dpkg":
         return ["this host is not a Debian, so no engine is set up here; name one of yours in pop_before_smtp_engines"]
     if variables["state"] == "absent":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from ..entries.addresses import Networks
-from ..errors import MalformedError
+from ..errors import BE_ROOT, MalformedError
 from ..sendmail.ruleset import Ruleset
 from ..servers.permissions import read_permissions
 from ..servers.virtual_servers import VirtualServers, read_list
@@ -74,7 +74,7 @@ def faults_of_host(variables: Mapping[str, Any], host: Mapping[str, Any], own_po
     ``own_policy_servers`` are the URLs at which Dovecot reports logins to the recorder of this collection.
     """
     if not host["is_root"]:
-        return ["connect as root, or run the playbook with --become"]
+        return [BE_ROOT]
     present = variables["state"] == "present"
     faults = [*_of_sendmail(host["sendmail"])] if variables["relay"] == "sendmail" else []
     if present and variables["recorder"] == "dovecot":

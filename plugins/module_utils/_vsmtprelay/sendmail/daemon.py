@@ -135,8 +135,8 @@ class Daemon:
     def _wait_until_started(self) -> None:
         """Wait while the daemon starts, RESTART_SECONDS at most.
 
-        Its PidFile of before names it all the same, in the foreground for good, and SIGHUP would end it until it catches that
-        signal (main() in sendmail's source). systemd calls such an end a success, and leaves the service stopped.
+        SIGHUP ends it until it catches that signal (main() in sendmail's source), while the PidFile of its last start still
+        names it. systemd calls such an end a success, and leaves the service stopped.
         """
         is_starting, end = False, time.monotonic() + RESTART_SECONDS
         while time.monotonic() < end:

@@ -11,7 +11,7 @@ import time
 from .log import WARNING, Seldom, say
 from .merge import LOGIN, REVOKED
 from .recorder_client import RecorderClient
-from .requests import LARGEST_CHANGES, MOST_KEYS
+from .requests import LARGEST_CHANGES, MOST_KEYS, MOST_SERVERS
 from .worker import Worker
 
 TYPE_CHECKING = False
@@ -44,6 +44,8 @@ class Applier(Worker):
         # By server: until when it waits, and for how long the next time; and why.
         self._waiting: dict[str, tuple[float, float]] = {}
         self._failed_servers: dict[str, str] = {}
+        # The last one of the request before: the next request begins behind it.
+        self._last = ""
         self._seldom = Seldom()
 
     def interrupt(self) -> None:
@@ -56,8 +58,9 @@ class Applier(Worker):
             self._clock.follow()
             now = time.monotonic()
             waiting = {server for server, (until, _next) in self._waiting.items() if until > now}
-            tasks = self._store.todo(self._clock.now(), MOST_KEYS, waiting)
+            tasks = self._store.todo(self._clock.now(), MOST_KEYS, waiting, MOST_SERVERS, self._last)
             if tasks:
+                self._last = [*tasks][-1]
                 self._write(tasks)
                 self.succeeded()
                 continue
@@ -71,16 +74,15 @@ class Applier(Worker):
             result = self._client.change(servers)
             self._status.recorder_answered()
         for server, done in tasks.items():
-            if server not in servers:
-                self._store.done(server, done)
-            elif server in result.failed or not (server in result.written or result.refused):
+            # Of a server that is not in the request, nothing matters any more.
+            if server in servers and (server in result.failed or not (server in result.written or result.refused)):
                 self._put_off(server, result.failed.get(server, "the recorder does not know it"))
             else:
                 self._store.done(server, done)
                 self._waiting.pop(server, None)
                 self._failed_servers.pop(server, None)
+        self._status.failed_servers({**self._failed_servers})
         if servers:
-            self._status.failed_servers({**self._failed_servers})
             for reason, number in result.refused.items():
                 if self._seldom.is_due(reason):
                     say(WARNING, f"the recorder refused {number} entries, and perhaps more of them: {reason}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import socket
 import ssl
 
 from ..errors import RelayError
@@ -23,7 +24,6 @@ from .libraries import PlainConnection, exceptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterable, Sequence
     from typing import Any, Union
 
@@ -214,7 +214,16 @@ def _reason(error: BaseException) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
+def _is_no_name(error: BaseException | None) -> bool:
+    """Return whether ``error`` is, or was caused by, a name that does not resolve."""
+    while error is not None and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _remedy(error: BaseException, user: str, ca: str) -> str:
+    if _is_no_name(error):
+        return "correct its name in pop_before_smtp_engines, or have this host resolve it"
     if isinstance(error, (exceptions.AuthenticationError, exceptions.ResponseError)):
         return f"give the engine the user {user} with this host's secret: run the playbook vsmtp.relay.engine"
     if isinstance(error, ssl.SSLError) or "certificate" in str(error).lower() or "ssl:" in str(error).lower():

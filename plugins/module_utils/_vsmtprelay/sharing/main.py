@@ -17,6 +17,7 @@ import time
 
 from .. import __version__
 from ..errors import RelayError, printable
+from ..options import Options
 from ..servers.virtual_servers import SHARE
 from . import access, check, configuration, libraries, recorder_client, status, status_text
 from .configuration import Configuration
@@ -37,7 +38,10 @@ SWITCH_SECONDS = 0.001
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command with ``arguments`` (without the program name); return the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.json and not options.status:
+        parser.error("--json belongs to --status")
     try:
         return _run(options)
     except RelayError as error:
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Options(
         prog="vsmtprelay-share",
         description="Shares the logins of this host with the other hosts of the fleet, over one or several engines.",
     )

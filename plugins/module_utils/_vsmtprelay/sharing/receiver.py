@@ -128,6 +128,7 @@ class Receiver(EngineWorker):
             self._status.connected(self._engine, self.role)
             self.succeeded()
             if not origins and not self._origins:
+                self._let_go_after(0)
                 return
             has_all = all(origin.pages is None for origin in origins)
             number = self._read(connection, origins, has_all and self._holds_since is None)

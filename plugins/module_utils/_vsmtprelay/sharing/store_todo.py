@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import bisect
 from typing import NamedTuple
 
 from . import merge
@@ -30,13 +31,18 @@ class Task(NamedTuple):
 class Todo(Rows):
     """Keeps what is to be written."""
 
-    def todo(self, now: int, limit: int, without: Collection[str] = ()) -> dict[str, list[Task]]:
+    def todo(
+        self, now: int, limit: int, without: Collection[str] = (), most_servers: int | None = None, after: str = ""
+    ) -> dict[str, list[Task]]:
         """Return what is to be written, by virtual server, at most about ``limit`` addresses, none of those ``without``.
 
-        Each server has its share, so that one with many does not hold up the others.
+        Each server has its share, so that one with many does not hold up the others. There are at most ``most_servers``, those
+        that follow ``after`` in the order of their names, and then from its beginning.
         """
         with self._reading() as connection:
             servers = [server for server in self._servers_to_do() if server not in without]
+            behind = bisect.bisect_right(servers, after)
+            servers = [*servers[behind:], *servers[:behind]][:most_servers]
             found = {}
             for server in servers:
                 share = max(limit // len(servers), 1)

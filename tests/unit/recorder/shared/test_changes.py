@@ -21,6 +21,7 @@ from ansible_collections.vsmtp.relay.dev.support.shared_host import (
 from ansible_collections.vsmtp.relay.dev.support.waiting import until
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder import (
     group_commit,
+    recorder,
     shared_service,
 )
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.recorder.shared_service import SharedService
@@ -54,6 +55,25 @@ def test_nothing_that_comes_from_other_hosts_is_in_the_future_or_touches_it(run,
         assert {A, B} < set(entries)
         assert C not in entries
         assert now <= int(entries["198.51.100.9"]) <= time.time()
+
+    run(work)
+
+
+def test_a_login_that_is_revoked_while_it_waits_is_older_than_the_revocation(run, database, holder, monkeypatch):
+    monkeypatch.setattr(recorder, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "FINISH_SECONDS", 20.0)
+    makemap = holder(lambda: open(database("a").fill({}).path, "r+b"))  # noqa: SIM115
+
+    async def work(host):
+        await host.log_in(A)
+        revoked = time.time()
+        change = asyncio.ensure_future(host.change(a={"revoked": {A: int(revoked)}}))
+        await asyncio.sleep(0.05)
+        makemap.release()
+        assert (await change)["written"] == ["a"]
+        (event,) = (await (await host.connect()).ask(outbox(wait=10_000))).body["events"]
+        assert event[1:4] == ["a", A, "login"]
+        assert event[4] <= revoked * 1000
 
     run(work)
 

@@ -34,6 +34,15 @@ def test_each_server_has_its_share_of_what_is_written(opened):
     assert set(opened.store.todo(NOW, 10, without={"customers"})) == {"other"}
 
 
+def test_what_is_written_goes_round_the_servers(opened):
+    opened.own("revoke", NOW)
+    opened.own("revoke", NOW, server="other")
+    assert list(opened.store.todo(NOW, 100)) == ["customers", "other"]
+    for after, server in (("", "customers"), ("customers", "other"), ("other", "customers"), ("customers0", "other")):
+        assert list(opened.store.todo(NOW, 100, (), 1, after)) == [server]
+    assert list(opened.store.todo(NOW, 100, ("customers",), 1, "other")) == ["other"]
+
+
 def test_all_is_sent_again_to_every_engine_in_the_same_order(opened):
     for number in range(5):
         opened.own("login", NOW - number, key=f"10.0.0.{number}")
