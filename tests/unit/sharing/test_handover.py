@@ -32,7 +32,7 @@ def start(tmp_path, directory, failures):
 
 
 def events_of(handed):
-    return [tuple(event[1:]) for event in handed.answer()["events"]]
+    return [tuple(event[1:]) for event in handed.answer(handed.instance)["events"]]
 
 
 def keys_of(handed):
@@ -40,7 +40,7 @@ def keys_of(handed):
 
 
 def last_of(handed):
-    return handed.answer()["events"][-1][0]
+    return handed.answer(handed.instance)["events"][-1][0]
 
 
 def test_an_event_is_handed_over_with_the_same_number_until_it_is_acknowledged(start):
@@ -54,11 +54,11 @@ def test_an_event_is_handed_over_with_the_same_number_until_it_is_acknowledged(s
         "lost": False,
         "events": [(1, "a", "10.0.0.1", "login", NOW), (2, "a", "10.0.0.2", "login", NOW)],
     }
-    assert handed.answer() == handed.answer() == wanted
+    assert handed.answer(handed.instance) == handed.answer(handed.instance) == wanted
     handed.acknowledge(handed.instance, 1)
-    assert handed.answer()["events"] == wanted["events"][1:]
+    assert handed.answer(handed.instance)["events"] == wanted["events"][1:]
     handed.acknowledge(handed.instance, 2)
-    assert handed.answer()["events"] == []
+    assert handed.answer(handed.instance)["events"] == []
     assert handed.is_empty()
 
 
@@ -66,7 +66,7 @@ def test_an_event_is_handed_over_with_the_same_number_until_it_is_acknowledged(s
 def test_another_instance_acknowledges_nothing(start, instance):
     handed = start()
     handed.add("a", "10.0.0.1", changes.LOGIN, NOW)
-    handed.answer()
+    handed.answer(handed.instance)
     handed.acknowledge(instance, 10**9)
     assert keys_of(handed) == ["10.0.0.1"]
 
@@ -75,7 +75,7 @@ def test_two_recorders_are_two_instances_and_the_next_hands_over_what_was_not_ac
     first = start()
     first.add("a", "10.0.0.1", changes.LOGIN, NOW)
     first.add("a", "10.0.0.2", changes.LOGIN, NOW)
-    first.answer()
+    first.answer(first.instance)
     second = start()
     assert first.instance != second.instance
     assert keys_of(second) == ["10.0.0.1", "10.0.0.2"]
@@ -91,7 +91,7 @@ def test_at_most_so_many_are_handed_over_at_once_and_all_of_them_in_the_end(star
         handed.add("a", key, changes.LOGIN, NOW)
     seen, numbers = [], []
     while not handed.is_empty():
-        events = handed.answer()["events"]
+        events = handed.answer(handed.instance)["events"]
         assert len(events) <= 7
         seen += [event[2] for event in events]
         numbers += [event[0] for event in events]
@@ -120,7 +120,7 @@ def test_a_revocation_does_not_wait_behind_all_logins(start, directory, monkeypa
     handed = start()
     for number in range(100):
         handed.add("a", f"10.0.0.{number}", changes.LOGIN, NOW)
-    handed.answer()
+    handed.answer(handed.instance)
     changes.write([("a", "10.0.0.7", "revoke", NOW)], directory)
     handed.look()
     handed.acknowledge(handed.instance, 5)
@@ -131,7 +131,7 @@ def test_a_file_is_handed_over_again_after_a_restart_until_all_of_it_is_acknowle
     changes.write([("a", "10.0.0.7", "revoke", NOW), ("a", "10.0.0.8", "revoke", NOW)], directory)
     first = start()
     first.look()
-    first.answer()
+    first.answer(first.instance)
     first.acknowledge(first.instance, 1)
     second = start()
     second.look()
@@ -173,7 +173,7 @@ def test_a_file_that_is_malformed_is_reported_once_and_stops_no_other(start, dir
     handed.look()
     assert keys_of(handed) == ["10.0.0.7"]
     handed.look()
-    handed.answer()
+    handed.answer(handed.instance)
     assert len(failures) == 1
     assert "0.json" in failures[0]
     handed.acknowledge(handed.instance, 1)
@@ -201,18 +201,18 @@ def test_that_logins_did_not_fit_is_said_until_the_reader_shows_that_it_knows_an
     for number in range(5):
         handed.add("a", f"10.0.0.{number}", changes.LOGIN, NOW)
     assert not handed.is_empty()
-    assert handed.answer()["lost"]
-    assert handed.answer()["lost"]  # the answer got lost, too
+    assert handed.answer(handed.instance)["lost"]
+    assert handed.answer(handed.instance)["lost"]  # the answer got lost, too
     handed.acknowledge(handed.instance, 0)
-    assert handed.answer()["lost"]
+    assert handed.answer(handed.instance)["lost"]
     handed.acknowledge(handed.instance, last_of(handed))
-    assert not handed.answer()["lost"]
+    assert not handed.answer(handed.instance)["lost"]
     assert handed.is_empty()
     handed.add("a", "10.0.0.9", changes.LOGIN, NOW)
-    assert not handed.answer()["lost"]
+    assert not handed.answer(handed.instance)["lost"]
     for number in range(5):
         handed.add("a", f"10.0.0.{number}", changes.LOGIN, NOW)
-    assert handed.answer()["lost"]
+    assert handed.answer(handed.instance)["lost"]
 
 
 def test_that_a_login_could_not_be_written_at_all_is_said_once(start, monkeypatch):
@@ -220,10 +220,21 @@ def test_that_a_login_could_not_be_written_at_all_is_said_once(start, monkeypatc
     handed = start()
     handed.add("a", "10.0.0.1", changes.LOGIN, NOW)
     assert not handed.is_empty()
-    assert handed.answer()["lost"]
+    assert handed.answer(handed.instance)["lost"]
     handed.acknowledge(handed.instance, 0)
     assert handed.is_empty()
-    assert not handed.answer()["lost"]
+    assert not handed.answer(handed.instance)["lost"]
+
+
+def test_that_logins_were_lost_is_kept_for_the_reader_while_another_one_only_looks(start, monkeypatch):
+    monkeypatch.setattr(outbox_module, "LARGEST_OUTBOX_BYTES", 1)
+    handed = start()
+    handed.add("a", "10.0.0.1", changes.LOGIN, NOW)
+    assert handed.answer("")["lost"]
+    handed.acknowledge(handed.instance, 0)
+    assert handed.answer(handed.instance)["lost"]
+    handed.acknowledge(handed.instance, 0)
+    assert handed.is_empty()
 
 
 def test_lines_that_are_none_are_forgotten_with_the_last_login(start, tmp_path):

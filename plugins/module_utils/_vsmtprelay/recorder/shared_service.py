@@ -78,10 +78,11 @@ class _Changes:
 class _Poll:
     """A request for events that waits for one."""
 
-    __slots__ = ("connection", "timer")
+    __slots__ = ("connection", "instance", "timer")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, instance: str) -> None:
         self.connection = connection
+        self.instance = instance
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -143,12 +144,13 @@ class SharedService:
     # Events
 
     def _take_poll(self, connection: Connection, query: dict[str, str]) -> None:
-        self._handover.acknowledge(query.get("instance", ""), _number(query, "after"))
+        instance = query.get("instance", "")
+        self._handover.acknowledge(instance, _number(query, "after"))
         wait = min(_number(query, "wait"), LONGEST_WAIT)
         if self._is_ending or not wait or not self._handover.is_empty():
-            _answer(connection, json.dumps(self._handover.answer()).encode())
+            _answer(connection, json.dumps(self._handover.answer(instance)).encode())
             return
-        poll = _Poll(connection)
+        poll = _Poll(connection, instance)
         poll.timer = self._loop.call_later(wait / 1000, self._answer_poll, poll)
         self._polls.append(poll)
 
@@ -167,7 +169,7 @@ class SharedService:
         if poll.timer is not None:
             poll.timer.cancel()
         self._polls.remove(poll)
-        _answer(poll.connection, json.dumps(self._handover.answer()).encode())
+        _answer(poll.connection, json.dumps(self._handover.answer(poll.instance)).encode())
 
     # Changes
 

@@ -103,10 +103,13 @@ class Handover:
         if position:
             self._outbox.acknowledge(position)
 
-    def answer(self) -> dict[str, Any]:
-        """Return what is handed over now, as the sharer gets it."""
+    def answer(self, instance: str) -> dict[str, Any]:
+        """Return what is handed over now, as the sharer gets it.
+
+        ``instance`` is what it has acknowledged events of, empty if it only looks.
+        """
         self._fill()
-        if self._is_lost:
+        if self._is_lost and instance == self.instance:
             self._lost_until = self._window[0].number if self._window else 0
         events = [item.event for item in self._window]
         return {"instance": self.instance, "boot": self.boot, "lost": self._is_lost, "events": events}
