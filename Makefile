@@ -26,6 +26,7 @@ help:
 	@echo 'make demo        boots mail hosts, applies the role, and shows step by step what it does'
 	@echo 'make test        the whole suite; installs what it needs (as root, on Debian)'
 	@echo 'make test-fast   lint and unit tests only'
+	@echo 'make test-matrix every ansible-core that the Pythons here allow, and the heavy tests at full size'
 	@echo 'make test-next   Debian testing and the ansible-core to come: what works there'
 	@echo 'make gates       ansible-test, galaxy-importer and the linters of collections'
 	@echo 'make release     builds the tarball and checks it'
