@@ -26,7 +26,7 @@ def main() -> int:
     covered.add_argument("report", type=Path)
     covered.set_defaults(run=lambda words: print(branches.check(words.report)))
     test = command("ansible-test", "run ansible-test sanity and units with the ansible-core of this environment")
-    test.add_argument("--quick", action="store_true", help="without pylint; import all unit tests, and run those of Ansible's part")
+    test.add_argument("--quick", action="store_true", help="no pylint; import all unit tests, and run those of Ansible's part")
     test.set_defaults(
         run=lambda words: ansible_test.run_all(Path(sys.prefix), interpreters.OLDEST_AND_NEWEST, quick=words.quick)
     )
