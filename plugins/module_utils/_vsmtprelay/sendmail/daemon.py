@@ -108,11 +108,11 @@ class Daemon:
 
         Raises UnwritableError if this process may not signal the daemon, or must not.
         """
-        self._wait_until_started()
-        process_id, written = self._claimed(), self._written()
         refusal = self.refusal()
         if refusal:
             raise UnwritableError(refusal)
+        self._wait_until_started()
+        process_id, written = self._claimed(), self._written()
         if process_id is None:
             return None
         self._start = self._command_to_start(process_id)
@@ -143,7 +143,7 @@ class Daemon:
             process_id = self._claimed()
             if process_id is None and not is_starting:
                 return
-            if process_id is not None and processes.survives(process_id, signal.SIGHUP):
+            if process_id is not None and (processes.survives(process_id, signal.SIGHUP) or self._doubt(process_id)):
                 return
             is_starting = True
             time.sleep(POLL_SECONDS)
