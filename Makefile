@@ -42,7 +42,7 @@ test: $(VENV)/ready
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
 	$(GATES) matrix
-	pytest --full -s tests/system/mail tests/system/recorder tests/system/virtual_servers tests/system/breaking tests/system/hostile_owner
+	pytest --full -s tests/system/mail tests/system/fleet tests/system/sendmail_cf tests/system/recorder tests/system/virtual_servers tests/system/breaking tests/system/hostile_owner
 	pytest --full -s tests/system/sharing --ignore tests/system/sharing/test_pages.py
 
 # Debian testing and the ansible-core to come: says what fails there, and never fails itself.

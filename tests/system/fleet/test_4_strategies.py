@@ -34,7 +34,7 @@ def uneven(fleet):
     fleet.hosts[SLOW].run(["rm", "/etc/ssh/sshrc"])
 
 
-@pytest.fixture(params=["free", "ansible.builtin.host_pinned"])
+@pytest.fixture(params=["free", pytest.param("ansible.builtin.host_pinned", marks=pytest.mark.full)])
 def run(request, uneven):
     """Return what runs a playbook over that fleet, with one of the strategies."""
 

@@ -74,7 +74,10 @@ def state(host):
     return there | ({RUN} if active else set())
 
 
-@pytest.mark.parametrize("tags", [(INSTALL,), (CONFIGURE,), (RUN,), (INSTALL, RUN)], ids=str)
+TAGS = [(CONFIGURE,), (INSTALL, RUN), *(pytest.param((tag,), marks=pytest.mark.full) for tag in (INSTALL, RUN))]
+
+
+@pytest.mark.parametrize("tags", TAGS, ids=str)
 def test_tags_do_their_part_and_no_other(lab, spoilt, tags):
     assert state(spoilt) == set()
     run = play(lab, SITE, "--tags", ",".join(tags))

@@ -26,7 +26,7 @@ TRACES = (
     "/etc/systemd/system/vsmtprelay-recorder.socket",
     "/var/lib/vsmtprelay/units",
 )
-WITHOUT_FULL = 2
+WITHOUT_FULL = "/etc/mail/sendmail.cf"
 # Made anew each time, or whenever Python runs.
 RANDOM = ("recorder-key.conf", "__pycache__", "relayers.db")
 # All that came with somebody who logged in, such as the modules: what dies when a host loses its power.
@@ -78,14 +78,14 @@ def complete(lab, mail_host):
     return without, lines(mail_host)
 
 
-@pytest.mark.parametrize("number", range(len(TRACES)), ids=TRACES)
+@pytest.mark.parametrize(
+    "trace", [trace if trace == WITHOUT_FULL else pytest.param(trace, marks=pytest.mark.full) for trace in TRACES]
+)
 @pytest.mark.fault("interrupted-run")
-def test_the_next_run_completes_it(lab, mail_host, complete, full, number):
-    if number >= WITHOUT_FULL and not full:
-        pytest.skip("with --full only")
+def test_the_next_run_completes_it(lab, mail_host, complete, trace):
     assert play(lab, "vsmtp.relay.remove").status == 0
     assert lines(mail_host) == complete[0]
-    cut_off(lab, mail_host, TRACES[number], "vsmtp.relay.site")
+    cut_off(lab, mail_host, trace, "vsmtp.relay.site")
     run = play(lab, "vsmtp.relay.site")
     assert run.status == 0, run.output
     assert lines(mail_host) == complete[1]

@@ -17,8 +17,8 @@ MODULES = [
     pytest.param(
         "relayers", {"relayers": ["198.51.100.7", {"address": "2001:db8::7", "timestamp": 4102444800}]}, id="relayers"
     ),
-    pytest.param("relayers", {"relayers": ["198.51.100.1"], "state": "absent"}, id="relayers, absent"),
-    pytest.param("relayers_expire", {"older_than": 60}, id="relayers_expire"),
+    pytest.param("relayers", {"relayers": ["198.51.100.1"], "state": "absent"}, id="relayers, absent", marks=pytest.mark.full),
+    pytest.param("relayers_expire", {"older_than": 60}, id="relayers_expire", marks=pytest.mark.full),
     pytest.param("sendmail_ruleset", {"path": "/etc/mail/sendmail.cf", "window": 30}, id="sendmail_ruleset"),
 ]
 
