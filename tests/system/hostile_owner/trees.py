@@ -51,7 +51,7 @@ STOPPERS = {
     "huge-database": Tree(DATABASE, "truncate --size 8T relayers.db"),
     "huge-cf": Tree(RULESET, "truncate --size 8T sendmail.cf"),
     "huge-pid": Tree(RULESET, "truncate --size 8T pid; echo O PidFile=$PWD/pid >> sendmail.cf"),
-    "long-comment": Tree(NONE, "python3 -c \"print('#' + 'O PidFile=' * 300000)\" >> sendmail.cf"),
+    "long-comment": Tree(NONE, "python3 -c \"print('#' + 'O PidFile=' * 100000)\" >> sendmail.cf"),
     "slow-program": Tree(RULESET, "printf 'F{evil}|/bin/sleep 600\\n' >> sendmail.cf"),
     "endless-m4": Tree(RULESET, "(echo \"define(\\`a',\\`a')a\"; cat /tmp/stock.mc) > sendmail.mc"),
     "talkative-m4": Tree(RULESET, "(echo \"define(\\`a',\\`xxxxxxxx''\\`a')a\"; cat /tmp/stock.mc) > sendmail.mc"),
