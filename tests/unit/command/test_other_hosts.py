@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.dev.support.one_line import is_one_line
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.command import main as command
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database_module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnwritableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers import virtual_servers
@@ -102,6 +103,22 @@ def test_a_revocation_is_on_the_disk_before_the_first_database_is_changed(run, t
     monkeypatch.setattr(database_module, "change", lambda *words, **more: seen.append(events()) or change(*words, **more))
     run("--all", "delete", A, table=table)
     assert [[event[:3] for event in call] for call in seen[0]] == [[("alpha", A, "revoke"), ("beta", A, "revoke")]]
+
+
+@pytest.mark.usefixtures("share", "root")
+def test_what_this_host_s_own_sharer_removed_first_was_listed(run, table, events, monkeypatch, native_database):
+    write = changes.write
+
+    def write_and_remove(written):
+        write(written)
+        database_module.change(native_database("beta/etc/relayers.db").path, edits.delete([A]))
+
+    monkeypatch.setattr(changes, "write", write_and_remove)
+    status, output, errors = run("delete", A, C, table=table)
+    assert (status, output) == (1, "")
+    assert [line.split()[1] for line in errors.splitlines()] == [C]
+    assert len(events()) == 1
+    assert native_database("beta/etc/relayers.db").entries() == {}
 
 
 @pytest.mark.usefixtures("share", "root")

@@ -18,7 +18,7 @@ from .output import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ..database.locks import Deadline
     from ..servers.virtual_servers import VirtualServer
@@ -37,10 +37,11 @@ class Command:
     """A command with its arguments: ``work`` works on one database, until a deadline, and returns the exit status.
 
     ``shared`` is what other hosts get to know of it, one of sharing.changes.OPERATIONS or empty, with its ``keys`` and its time
-    in ``milliseconds`` since the epoch. ``document`` is what it prints with --json, else None.
+    in ``milliseconds`` since the epoch. ``document`` is what it prints with --json, else None. ``look`` is called with each
+    path before other hosts get to know anything, if they do so before ``work``; it raises RelayError.
     """
 
-    __slots__ = ("document", "keys", "milliseconds", "shared", "work")
+    __slots__ = ("document", "keys", "look", "milliseconds", "shared", "work")
 
     def __init__(
         self,
@@ -49,8 +50,10 @@ class Command:
         keys: Sequence[str] = ("",),
         milliseconds: int = 0,
         document: Document | None = None,
+        look: Callable[[str], None] | None = None,
     ) -> None:
         self.work = work
+        self.look = look
         self.document = document
         self.shared = shared
         self.keys = keys
@@ -119,15 +122,22 @@ def _delete(arguments: Sequence[str]) -> Command:
     if not addresses:
         raise UsageError("delete needs an address; vsmtprelay delete --help shows how")
     keys = [key_of(address) for address in addresses]
+    # This host's own sharer can be the first to remove what all hosts are to remove.
+    listed: dict[str, Collection[bytes]] = {}
+
+    def look(path: str) -> None:
+        with relayers_db.read(path, 0) as snapshot:
+            listed[path] = snapshot.try_out(edits.delete(keys)).removed.keys()
 
     def work(path: str, deadline: Deadline) -> int:
         changes = relayers_db.change(_existing(path), edits.delete(keys), deadline, create=False)
-        missing = [key for key in keys if key.encode() not in changes.removed]
+        removed = {*changes.removed, *listed.get(path, ())}
+        missing = [key for key in keys if key.encode() not in removed]
         for key in missing:
             sys.stderr.write(f"vsmtprelay: {key} is not listed in {path}\n")
         return EXIT_NOT_LISTED if missing else 0
 
-    return Command(work, "here" if ONLY_HERE in arguments else "revoke", keys, int(time.time() * 1000))
+    return Command(work, "here" if ONLY_HERE in arguments else "revoke", keys, int(time.time() * 1000), look=look)
 
 
 def _expire(arguments: Sequence[str], as_json: bool) -> Command:

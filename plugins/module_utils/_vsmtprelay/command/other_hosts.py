@@ -10,6 +10,7 @@ as any login is.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from ..errors import RelayError
@@ -51,10 +52,18 @@ class OtherHosts:
                 sys.stderr.write(f"vsmtprelay: {changes.NOT_ROOT}\n")
                 self._names = {}
             if self._command.shared in FIRST:
+                self._look()
                 self._write(self._names)
         except RelayError as error:
             return complain(error)
         return 0
+
+    def _look(self) -> None:
+        """Have the command look at the databases as they are now. One that cannot be read, it reports later."""
+        if self._command.look is not None:
+            for number in self._names:
+                with contextlib.suppress(RelayError):
+                    self._command.look(self._paths[number])
 
     def done(self, number: int) -> None:
         """Note that the command has worked on the path with this number."""
