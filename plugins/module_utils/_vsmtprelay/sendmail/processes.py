@@ -61,9 +61,12 @@ def parent_of(process_id: int) -> int:
 
 
 def survives(process_id: int, number: int) -> bool:
-    """Return whether the process catches, ignores or blocks the signal ``number``, whose default ends a process."""
+    """Return whether the process catches or ignores the signal ``number``, whose default ends a process.
+
+    One that blocks it for a moment, such as while it starts a child, is ended by it after that.
+    """
     status = _status(process_id)
-    masks = (int(status.get(field, "0"), 16) for field in ("SigCgt", "SigIgn", "SigBlk"))
+    masks = (int(status.get(field, "0"), 16) for field in ("SigCgt", "SigIgn"))
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
