@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 
+from .errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-EXIT_USAGE = 64  # EX_USAGE in sysexits(3)
 
 
 class Options(argparse.ArgumentParser):
@@ -26,4 +26,4 @@ class Options(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` in one line, and exit."""
-        self.exit(EXIT_USAGE, f"{self.prog}: {message}; {self.prog} --help shows the options\n")
+        self.exit(UsageError.exit_status, f"{self.prog}: {message}; {self.prog} --help shows the options\n")

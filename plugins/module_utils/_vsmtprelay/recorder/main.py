@@ -16,8 +16,8 @@ import sys
 import time
 
 from .. import __version__, programs
-from ..errors import RelayError
-from ..options import EXIT_USAGE, Options
+from ..errors import RelayError, UsageError
+from ..options import Options
 from ..servers.virtual_servers import TABLE, VirtualServers
 from ..sharing import changes
 from ..sharing.handover import Handover
@@ -117,9 +117,11 @@ def main(arguments: Sequence[str]) -> int:
         parser.exit(73, f"vsmtprelay-recorder: {error.filename}: {error.strerror}\n")
     sockets = sockets_from_systemd()
     if not sockets.listening and not sockets.shared:
-        parser.exit(EXIT_USAGE, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n")
+        parser.exit(
+            UsageError.exit_status, "vsmtprelay-recorder: no socket: start it with systemctl start vsmtprelay-recorder.socket\n"
+        )
     if not options.key_file and not all(map(_is_trusted, sockets.listening)):
-        parser.exit(EXIT_USAGE, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
+        parser.exit(UsageError.exit_status, "vsmtprelay-recorder: any local user can report over TCP: give --key-file\n")
     limit = max(options.renew, 0) * 60 if options.dovecot else 0
     sessions = Sessions(options.sessions, limit)
     sessions.read({server.relayers_db for server in servers.servers}, int(time.time()))
