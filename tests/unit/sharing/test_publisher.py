@@ -7,6 +7,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import publisher as module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.clock import Clock, EngineClock
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.engine_worker import Parts
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.publisher import FOREIGN, Last, Publisher, last_of
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.status import Status
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.store import OwnEvent, Sent, Store
@@ -30,7 +31,7 @@ def publisher(tmp_path, configured):
     events = [OwnEvent("customers", f"10.0.0.{number}", "login", clock.now()) for number in range(9)]
     store.join_own(events, clock.now())
     store.set_sent(ENGINE, Sent(5, 7, 8, 10))
-    made = Publisher(configured, Connector(clock), store, Status(configured, str(tmp_path)), clock, lambda _reason: None)
+    made = Publisher(Parts(configured, Connector(clock), store, Status(configured, str(tmp_path)), clock, lambda _reason: None))
     made.lost_stores = []
     made.on_store_lost = lambda: made.lost_stores.append(1)
     yield made

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .worker import Worker
 
 TYPE_CHECKING = False
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from .store import Store
 
 
+class Parts(NamedTuple):
+    """What the threads that work with one engine share; ``damaged`` is as for Worker."""
+
+    configuration: Configuration
+    connector: Connector
+    store: Store
+    status: Status
+    clock: Clock
+    damaged: Callable[[str], None]
+
+
 class EngineWorker(Worker):
     """What the publisher and the receiver have in common.
 
@@ -28,24 +41,16 @@ class EngineWorker(Worker):
     role: str
     purpose: str
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        connector: Connector,
-        store: Store,
-        status: Status,
-        clock: Clock,
-        damaged: Callable[[str], None],
-    ) -> None:
-        """``damaged`` is as for Worker."""
-        super().__init__(f"{self.purpose} {connector.name}", self._was_lost, damaged)
-        self._engine = connector.name
-        self._connector = connector
-        self._store = store
-        self._status = status
-        self._clock = clock
-        self._host = configuration.host
-        self._window = configuration.longest_window()
+    def __init__(self, parts: Parts) -> None:
+        """Work with ``parts``."""
+        super().__init__(f"{self.purpose} {parts.connector.name}", self._was_lost, parts.damaged)
+        self._engine = parts.connector.name
+        self._connector = parts.connector
+        self._store = parts.store
+        self._status = parts.status
+        self._clock = parts.clock
+        self._host = parts.configuration.host
+        self._window = parts.configuration.longest_window()
 
     def _was_lost(self, reason: str) -> None:
         self._status.lost(self._engine, self.role, reason)

@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .clock import Clock, Moment
-    from .configuration import Configuration
-    from .engine import Command, Connection, Connector
-    from .status import Status
-    from .store import OwnRow, Store
+    from .clock import Moment
+    from .engine import Command, Connection
+    from .engine_worker import Parts
+    from .store import OwnRow
 
 MOST_ROWS = 500
 # What is kept of a stream, about; a reader that was away for longer takes a snapshot.
@@ -61,16 +60,8 @@ class Publisher(EngineWorker):
     role = access.PUBLISH
     purpose = "publish to"
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        connector: Connector,
-        store: Store,
-        status: Status,
-        clock: Clock,
-        damaged: Callable[[str], None],
-    ) -> None:
-        super().__init__(configuration, connector, store, status, clock, damaged)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
         self._stream, *self._sets = (
             access.key(self._host, what) for what in (access.STREAM, access.LOGINS, access.REVOKED, access.RENEWED)
         )

@@ -21,15 +21,12 @@ from .store import UNKNOWN_N
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    from .clock import Clock
-    from .configuration import Configuration
-    from .engine import Connection, Connector
+    from .engine import Connection
+    from .engine_worker import Parts
     from .origin import Said
-    from .status import Status
-    from .store import Store
 
 MOST_ENTRIES = 200
 BLOCK_MS = 1000
@@ -54,23 +51,15 @@ class Receiver(EngineWorker):
     role = access.SUBSCRIBE
     purpose = "receive from"
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        connector: Connector,
-        store: Store,
-        status: Status,
-        clock: Clock,
-        damaged: Callable[[str], None],
-    ) -> None:
-        super().__init__(configuration, connector, store, status, clock, damaged)
-        self._gate = Gate(configuration)
-        self._origins = configuration.origins() if configuration.receives else []
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._gate = Gate(parts.configuration)
+        self._origins = parts.configuration.origins() if parts.configuration.receives else []
         # What this host said before it lost its store; only the snapshot of it is read.
         self._own_is_due = False
         self._connection: Connection | None = None
         # Since when what opens is held, in ms of the steady clock; None if it is not.
-        self._holds_since: int | None = connector.steady()
+        self._holds_since: int | None = parts.connector.steady()
 
     def read_own(self) -> None:
         """Have what this host itself once published read again."""

@@ -16,6 +16,7 @@ from .applier import Applier
 from .clock import Clock, EngineClock
 from .comparer import Comparer
 from .engine import Connector
+from .engine_worker import Parts
 from .log import NOTICE, WARNING, say
 from .publisher import Publisher
 from .puller import Puller
@@ -70,9 +71,9 @@ class Sharer:
         self._publishers, self._receivers = [], []
         for engine in configuration.engines:
             connector = Connector(configuration, engine, secret, self._clock, self.clocks[engine.name])
-            arguments = (configuration, connector, self.store, self.status, self._clock, self._damaged)
-            self._receivers.append(Receiver(*arguments))
-            self._publishers.append(Publisher(*arguments))
+            parts = Parts(configuration, connector, self.store, self.status, self._clock, self._damaged)
+            self._receivers.append(Receiver(parts))
+            self._publishers.append(Publisher(parts))
             self._publishers[-1].on_store_lost = self._receivers[-1].read_own
         self.workers: list[Worker] = [puller, self._comparer, self._applier, *self._publishers, *self._receivers]
         self.store.on_own = self._wake_publishers
