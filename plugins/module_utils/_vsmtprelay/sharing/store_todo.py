@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import bisect
+import itertools
 from typing import NamedTuple
 
 from . import merge
@@ -40,9 +40,7 @@ class Todo(Rows):
         that follow ``after`` in the order of their names, and then from its beginning.
         """
         with self._reading() as connection:
-            servers = [server for server in self._servers_to_do() if server not in without]
-            behind = bisect.bisect_right(servers, after)
-            servers = [*servers[behind:], *servers[:behind]][:most_servers]
+            servers = list(itertools.islice((each for each in self._servers_to_do(after) if each not in without), most_servers))
             found = {}
             for server in servers:
                 share = max(limit // len(servers), 1)
@@ -82,12 +80,16 @@ class Todo(Rows):
         with self._reading() as connection:
             return int(connection.execute("SELECT count(*) FROM todo").fetchone()[0])
 
-    def _servers_to_do(self) -> Iterator[str]:
-        server = ""
+    def _servers_to_do(self, after: str) -> Iterator[str]:
+        """Yield those that follow ``after`` in the order of their names, and then the others."""
+        server, has_begun_anew = after, False
         while True:
             query = "SELECT server FROM todo WHERE server > ? AND held = '' ORDER BY server LIMIT 1"
             found = self._connection.execute(query, (server,)).fetchone()
-            if found is None:
+            if found is None and not has_begun_anew:
+                server, has_begun_anew = "", True
+            elif found is None or (has_begun_anew and found[0] > after):
                 return
-            server = found[0]
-            yield server
+            else:
+                server = found[0]
+                yield server
