@@ -186,9 +186,8 @@ def _check_engines(variables, hostvars):
     if not engines:
         raise MalformedError(f"the inventory has no group {GROUP}: put the hosts into it that are to become engines")
     table = table_of(hostvars, variables["groups"]["all"], virtual_server_name)
-    states = [variables.get(f"{GROUP}_state", hostvars[engine].get(f"{GROUP}_state")) for engine in engines]
     if not table["engines"]:
-        if "absent" in states:
+        if "absent" in [variables.get(f"{GROUP}_state", hostvars[engine].get(f"{GROUP}_state")) for engine in engines]:
             return  # that nobody uses them is why they go
         raise MalformedError(f"no host in the inventory has {ENGINES}: name the engines there, such as host: {engines[0]}")
     known = [

@@ -10,7 +10,6 @@ as any login is.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
 from ..errors import RelayError
@@ -62,8 +61,10 @@ class OtherHosts:
         """Have the command look at the databases as they are now. One that cannot be read, it reports later."""
         if self._command.look is not None:
             for number in self._names:
-                with contextlib.suppress(RelayError):
+                try:
                     self._command.look(self._paths[number])
+                except RelayError:
+                    pass
 
     def done(self, number: int) -> None:
         """Note that the command has worked on the path with this number."""
