@@ -208,10 +208,10 @@ def owners_and_modes(host, before):
     return lines.difference(before.splitlines()).union(spools.splitlines())
 
 
-@pytest.mark.parametrize(("name", "release"), [*CASES, *CASES_IN_FULL])
-def test_the_whole_story(lab, host_of, installed, full, reader, stranger, tmp_path, name, release):
-    if (name, release) in CASES_IN_FULL and not full:
-        pytest.skip("only with --full")
+@pytest.mark.parametrize(
+    ("name", "release"), [*CASES, *(pytest.param(*case, marks=pytest.mark.full) for case in CASES_IN_FULL)]
+)
+def test_the_whole_story(lab, host_of, installed, reader, stranger, tmp_path, name, release):
     host, kind = host_of(release), KINDS[name]
     with kind.arranged(lab, host):
         story = Story(lab, host, kind, tmp_path)

@@ -24,10 +24,9 @@ def test_changes_are_lost_without_the_flush(bed, directory, seed, mutant, file_s
     assert counts.lost, f"no change was lost on {file_system} in {counts.rounds} rounds with {mutant}"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("file_system", FILE_SYSTEMS)
-def test_the_flush_of_a_renamed_file_takes_its_new_name_along(bed, directory, seed, full, file_system):
-    if not full:
-        pytest.skip("only with --full")
+def test_the_flush_of_a_renamed_file_takes_its_new_name_along(bed, directory, seed, file_system):
     plan = Plan(seed, scenes=SCENES, cuts=("acknowledgement",), mutant="file-for-directory")
     result = Rounds(bed, file_system, plan, directory / "rounds" / f"file-{file_system}").run(MOST_ROUNDS)
     assert not result.counts.faults, "\n".join(result.complaints)

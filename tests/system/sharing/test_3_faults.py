@@ -94,11 +94,12 @@ def test_an_engine_starts_with_all_that_it_had_though_no_host_is_there_to_publis
             fleet[name].run(["systemctl", "start", SHARER])
 
 
-@pytest.mark.parametrize(("name", "words"), [(name, words) for words in CUTS for name in HOSTS])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [pytest.param(name, words, marks=() if name in CUTS[words] else pytest.mark.full) for words in CUTS for name in HOSTS],
+)
 @pytest.mark.fault("no-engine")
-def test_a_host_that_is_cut_off_works_alone_says_so_and_makes_up_for_it(fleet, full, name, words):
-    if name not in CUTS[words] and not full:
-        pytest.skip("only with --full")
+def test_a_host_that_is_cut_off_works_alone_says_so_and_makes_up_for_it(fleet, name, words):
     with OF_HOSTS[words](fleet, name):
         addresses = log_in_often(fleet) + log_in_often(fleet, "mail3")
         own = fleet.listed(name)
