@@ -37,7 +37,7 @@ demo: $(VENV)/ready collection
 	@PYTHONPATH=dev python -m demo
 
 test: $(VENV)/ready
-	@dev/suite
+	@PYTHONPATH=dev python -m suite
 
 # Several tests at full size, and every ansible-core that the Pythons at hand allow.
 test-matrix: test
@@ -57,7 +57,7 @@ lint: $(VENV)/ready $(BUILD)/ansible_collections/vsmtp/relay
 	ruff format --check .
 	mypy
 	yamllint --strict .
-	shellcheck dev/set-up dev/suite dev/next $$(git ls-files '*.sh' '*.bash-completion')
+	shellcheck dev/set-up dev/next $$(git ls-files '*.sh' '*.bash-completion')
 	$(GATES) target-syntax
 	cd $(BUILD)/ansible_collections/vsmtp/relay && ANSIBLE_COLLECTIONS_PATH=$(BUILD) ansible-lint --offline --profile production
 
@@ -201,7 +201,7 @@ $(VENV)/ready: dev/requirements.txt tests/unit/requirements.txt dev/set-up
 	touch $@
 
 clean:
-	@for state in $(GUESTS_STATE) $(BUILD)/guests-beside; do \
+	@for state in $(GUESTS_STATE) $(BUILD)/guests-*; do \
 	    if [ -d $$state ]; then GUESTS_STATE=$$state PYTHONPATH=dev python3 -m guests clean; fi; \
 	done
 	rm -rf $(BUILD) .hypothesis .mypy_cache .pytest_cache .ruff_cache changelogs/.plugin-cache.yaml

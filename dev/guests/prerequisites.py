@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the host must have: root, and a handful of Debian packages."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -21,6 +22,9 @@ PACKAGE_OF_COMMAND = {
     "nsenter": "util-linux",
     "mount": "mount",
 }
+
+# Who finds apt-get's own lock taken fails at once, and several processes of ours may lack something at the same time.
+LOCK = Path("/run/vsr-apt.lock")
 
 # swaks connects to IPv6 addresses only with this module, which its package merely recommends.
 SWAKS_IPV6 = (Path("/usr/share/perl5/IO/Socket/INET6.pm"), "libio-socket-inet6-perl")
@@ -53,10 +57,12 @@ def install_packages(packages: Sequence[str]) -> None:
     print(f"installing {wanted} on this host ...", file=sys.stderr)
     install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (install, ["apt-get", "update", "--quiet"], install):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if command is install and done.returncode == 0:
-            return
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (install, ["apt-get", "update", "--quiet"], install):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if command is install and done.returncode == 0:
+                return
     reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     raise GuestsError(
         f"apt-get cannot install {wanted} ({reason}): give this host a working Debian package source, or install them by hand"

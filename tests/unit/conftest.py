@@ -279,9 +279,9 @@ def holder():
 
 @pytest.fixture
 def eventually():
-    """Return what waits until a condition holds, and fails after some seconds."""
+    """Return what waits until a condition holds, and fails after a time that is long even where others keep the disk busy."""
 
-    def wait(condition, seconds=10):
+    def wait(condition, seconds=60):
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it never came to be"

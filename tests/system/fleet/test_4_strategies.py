@@ -75,7 +75,7 @@ def test_expire_takes_away_what_is_old(run, uneven):
     uneven.hosts[DOWN].run(["vsmtprelay", "delete", OLD])
 
 
-@pytest.mark.parametrize("playbook", ["permit", "revoke", "expire"])
+@pytest.mark.parametrize("playbook", ["permit", *(pytest.param(name, marks=pytest.mark.full) for name in ("revoke", "expire"))])
 def test_a_name_that_no_host_has_is_told_once_and_nothing_is_changed_anywhere(run, uneven, playbook):
     words = () if playbook == "expire" else ("-e", f"relay_address={OFFICE}")
     for name in WITH_VS1:

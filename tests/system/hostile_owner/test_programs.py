@@ -78,9 +78,9 @@ def trees(host):
 
 
 @pytest.mark.fault("hostile-owner")
-def test_no_program_that_the_files_name_runs_as_another_user(host, unchanged, trees, watch, counts):
+def test_no_program_that_the_files_name_runs_as_another_user(host, unchanged, trees, watch, counts, full):
     servers = host.servers(*SERVERS)
-    playbooks = ["vsmtp.relay.site", "vsmtp.relay.site", "vsmtp.relay.remove"]
+    playbooks = ["vsmtp.relay.site"] * (2 if full else 1) + ["vsmtp.relay.remove"]
     runs = [host.play(playbook, servers=servers) for playbook in playbooks]
     is_removed = "vsmtprelay" not in host.guest.read("/srv/victor/etc/sendmail.cf")
     host.play("vsmtp.relay.site")

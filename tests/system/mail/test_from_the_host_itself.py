@@ -115,6 +115,7 @@ def test_what_ansible_pull_sets_up_a_local_run_and_a_controller_find_done_under_
     assert itself.guest.read(TABLE) == table
 
 
+@pytest.mark.full
 def test_without_an_inventory_localhost_is_the_same_host_once_it_is_meant(itself):
     bare = PULL.replace(" --inventory inventory", "")
     assert bare != PULL

@@ -110,6 +110,7 @@ def test_the_inventory_and_extra_variables_come_before_what_a_play_told(lab, tol
     assert window(mail_host) == "720"
 
 
+@pytest.mark.full
 def test_a_play_of_one_s_own_tells_all_of_it_anew(lab, told, own_play, mail_host):
     assert own_play(NOTHING_TOLD).counts[HOST]["changed"] > 0
     assert window(mail_host) == "1440"

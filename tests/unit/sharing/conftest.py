@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.vsmtp.relay.dev.support import engines as engine_module
 from ansible_collections.vsmtp.relay.dev.support.fake_recorder import FakeRecorder
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import access, configuration
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import access, configuration, receiver
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.clock import Clock
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.configuration import (
     Configuration,
@@ -120,6 +120,12 @@ class Host:
     @property
     def status(self):
         return self.sharer.status.members(self.sharer.store, self.sharer.clocks, self.clock.shown())
+
+
+@pytest.fixture(autouse=True)
+def _holds_end_by_what_is_read(monkeypatch):
+    """Have a receiver that holds what opens without need be seen: no test waits until it lets go after a time."""
+    monkeypatch.setattr(receiver, "LONGEST_HOLD_MS", 600_000)
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import access, gate
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing import access, gate, receiver
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.engine import CommandError
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.sharing.origin import Origin
 
 from .conftest import secret_of
 
@@ -180,3 +181,19 @@ def test_a_subscriber_may_only_read(engine, admin, command):
     one = engine()
     with admin(one, "mail3-sub", secret_of("mail3")) as connection, pytest.raises(CommandError):
         connection.ask(*command)
+
+
+def test_a_host_that_says_ever_more_holds_up_what_others_open_for_a_time_only(engine, host, eventually, monkeypatch):
+    pages = Origin._pages
+
+    def endless(origin, *words):
+        return itertools.repeat([]) if origin.name == "mail3" else pages(origin, *words)
+
+    monkeypatch.setattr(Origin, "_pages", endless)
+    monkeypatch.setattr(receiver, "LONGEST_HOLD_MS", 500)
+    one = engine()
+    first = host("mail1", one)
+    first.login("10.0.0.1")
+    eventually(lambda: first.status["engines"][0]["unsent"] == 0)
+    second = host("mail2", one)
+    eventually(lambda: second.open == {"10.0.0.1"}, seconds=10)
