@@ -50,24 +50,25 @@ class Suite:
         self.begin = time.monotonic()
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
-        self._images = Path(os.environ.get("GUESTS_STATE") or BUILD / "guests").resolve() / "images"
-        self._images.mkdir(parents=True, exist_ok=True)
+        self._state = Path(os.environ.get("GUESTS_STATE") or BUILD / "guests").resolve()
         LOGS.mkdir(parents=True, exist_ok=True)
 
-    def run(self, parts: tuple[str, ...], at_a_time: int) -> None:
-        """Run all the parts, even if one fails; print what each printed when it has ended."""
+    def run(self, parts: tuple[str, ...], at_a_time: int, *, with_hosts: bool = False) -> None:
+        """Run all the parts, even if one fails; print what each printed when it has ended.
+
+        Those that run at the same time have mail hosts of their own ``with_hosts``."""
         states: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(at_a_time):
-            states.put(self._state(number))
+            states.put(self._state_of(number) if with_hosts else self._state)
         with ThreadPoolExecutor(at_a_time) as threads:
             list(threads.map(lambda part: self._run_part(part, states), parts))
 
-    def _state(self, number: int) -> Path:
-        """Return the state of mail hosts that run beside others; all boot from the same images."""
+    def _state_of(self, number: int) -> Path:
+        """Return a state of mail hosts that run beside others; all boot from the same images."""
         state = BUILD / f"guests-{number}"
         state.mkdir(exist_ok=True)
         if not (images := state / "images").is_symlink():
-            images.symlink_to(self._images)
+            images.symlink_to(self._state / "images")
         return state
 
     def _run_part(self, part: str, states: queue.SimpleQueue[Path]) -> None:
@@ -102,8 +103,8 @@ def main() -> int:
     suite.run(FIRST, 1)
     suite.run(WITHOUT_HOSTS, 3)
     if not suite.failed:
-        suite.run(WITH_HOSTS, 2)
-        suite.run(LAST, 2)
+        suite.run(WITH_HOSTS, 2, with_hosts=True)
+        suite.run(LAST, 2, with_hosts=True)
     for part, seconds in sorted(suite.seconds.items(), key=lambda each: -each[1]):
         say(f"{seconds:6.0f} {part}")
     say(f"==> the whole suite: {suite.passed():.0f} seconds" + "".join(f"; {part} failed" for part in suite.failed))
