@@ -31,16 +31,14 @@ WITH_HOSTS = (
     "sendmail-cf",
     "documentation",
     "molecule",
-    "metrics",
     "sharing-pages",
     "power-cut",
-    "clients",
     "logins",
     "virtual-servers",
     "test-bed",
 )
-# About time, and mostly waiting.
-LAST = ("recorder", "renewal")
+# The first one is about time. The others mostly wait.
+LAST = ("recorder", "metrics", "renewal", "clients")
 
 
 class Suite:
