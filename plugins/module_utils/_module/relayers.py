@@ -116,6 +116,14 @@ def refresh_seconds(refresh: str) -> int | None:
     return parse_minutes(refresh) * 60
 
 
+def listed_now(path: str, keys: list[str]) -> dict[bytes, bytes]:
+    """Return those of ``keys`` that are in the database, with their values; none of one that the change cannot read either."""
+    try:
+        return relayers_db.listed(path, keys)
+    except RelayError:
+        return {}
+
+
 def run(module: AnsibleModule) -> None:
     """Run ``module`` with its options, and exit."""
     parameters = module.params
@@ -137,13 +145,19 @@ def run(module: AnsibleModule) -> None:
     now = int(time.time())
     diff: list[dict[str, str]] = []
     repairs: dict[str, dict[str, Any] | None] = {}
+    # What is to be absent and was there: this host's own sharer can be the first to remove it.
+    listed: dict[str, dict[bytes, bytes]] = {}
 
     def revocations() -> Iterator[tuple[str, list[str]]]:
         for item in databases:
+            path = item["path"]
             try:
-                yield item["path"], list(wanted_entries(item["path"], item["relayers"], None, 0, now))
+                wanted = list(wanted_entries(path, item["relayers"], None, 0, now))
             except MalformedError:
                 continue  # work() reports it
+            if others.are_meant:
+                listed.setdefault(path, {}).update(listed_now(path, wanted))
+            yield path, wanted
 
     def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         path, server, window = item["path"], item.get("server"), parameters["window"]
@@ -165,9 +179,13 @@ def run(module: AnsibleModule) -> None:
             result["repaired"] = repairs[path]
             if module.check_mode and result["repaired"]:
                 return result  # the damaged file does not show what would be added
+        before = {key: listed[path][key] for key in map(str.encode, wanted) if key in listed.get(path, ())}
         if present and others.are_meant and (parameters["purge"] or item["permanent"] is not None):
-            others.revoke([(path, relayers_db.change(path, edit, deadline, check_only=True).keys_removed())])
+            planned = relayers_db.change(path, edit, deadline, check_only=True)
+            others.revoke([(path, planned.keys_removed())])
+            before = planned.removed
         changes = relayers_db.change(path, edit, deadline, check_only=module.check_mode, create=present)
+        changes.add_removed(before)
         if present:
             # Others may have added more meanwhile.
             others.revoke([(path, changes.keys_removed())])

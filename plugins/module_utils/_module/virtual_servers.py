@@ -30,7 +30,7 @@ from .rulesets import edit_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ansible.module_utils.basic import AnsibleModule
 
@@ -74,7 +74,7 @@ class Host:
         makes_directory = bool(ruleset) and ruleset["state"] == "absent" and not self._module.check_mode
 
         def work(server: VirtualServer, deadline: Deadline) -> None:
-            edit = edits.ensure({}, now, permanent=self._permanent[server.name])
+            edit, before = edits.ensure({}, now, permanent=self._permanent[server.name]), {}
             if makes_directory:
                 text_file.create_directory(os.path.dirname(server.relayers_db))
             try:
@@ -82,7 +82,9 @@ class Host:
                     # The permissions that left the list.
                     planned = relayers_db.change(server.relayers_db, edit, deadline, check_only=True)
                     others.revoke([(server.relayers_db, planned.keys_removed())])
-                self._edit_database(server.relayers_db, edit, deadline)
+                    # This host's own sharer can be the first to remove them.
+                    before = planned.removed
+                self._edit_database(server.relayers_db, edit, deadline, before)
             except MissingBindingError:
                 # In check mode the package that a real run installs first may be missing: then no database can be read.
                 if not self._module.check_mode:
@@ -122,8 +124,9 @@ class Host:
 
         self.outcome.take(for_each(sorted(gone), work))
 
-    def _edit_database(self, path: str, edit: Edit, deadline: Deadline) -> None:
+    def _edit_database(self, path: str, edit: Edit, deadline: Deadline, before: Mapping[bytes, bytes]) -> None:
         changes = relayers_db.change(path, edit, deadline, check_only=self._module.check_mode)
+        changes.add_removed(before)
         if changes:
             self.databases.append(path)
             self.outcome.diff.append(diff_of(path, changes))

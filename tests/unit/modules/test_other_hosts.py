@@ -8,6 +8,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vsmtp.relay.dev.support.root import needs_root
 from ansible_collections.vsmtp.relay.dev.support.sample_entries import NOW, A, B, C
+from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import edits
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.database import relayers_db as database_module
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.errors import UnwritableError
 from ansible_collections.vsmtp.relay.plugins.module_utils._vsmtprelay.servers import virtual_servers
@@ -63,6 +64,55 @@ def test_what_is_absent_is_revoked_before_the_first_entry_is_removed(run, table,
     assert result["changed"]
     wanted = [(name, key, "revoke", NOW * 1000) for name in ("alpha", "beta") for key in (A, KEY6)]
     assert seen[0] == wanted == events()
+
+
+@pytest.fixture
+def faster(path, monkeypatch):
+    """Have this host's own sharer remove A from the first database as soon as that is written for other hosts."""
+    write = changes.write
+
+    def write_and_remove(written):
+        write(written)
+        database_module.change(path, edits.delete([A]))
+
+    monkeypatch.setattr(changes, "write", write_and_remove)
+
+
+REMOVALS = {
+    "absent": {"relayers": [A, C], "state": "absent"},
+    "purge": {"relayers": [B], "purge": True},
+}
+
+
+@pytest.mark.usefixtures("at", "faster")
+@pytest.mark.parametrize("options", REMOVALS.values(), ids=REMOVALS)
+def test_what_this_host_s_own_sharer_removed_first_was_removed(run, table, options, native_database):
+    result = run("relayers", virtual_servers=["alpha"], table=table, **options)
+    assert result["changed"]
+    assert [database["removed"] for database in result["databases"]] == [[A]]
+    (difference,) = result["diff"]
+    assert A in difference["before"]
+    assert A not in difference["after"]
+    assert native_database("alpha/etc/relayers.db").entries().keys() == {B}
+    assert not run("relayers", virtual_servers=["alpha"], table=table, **options)["changed"]
+
+
+@needs_root
+@pytest.mark.usefixtures("faster")
+def test_so_was_a_permission_that_left_the_list(run, tmp_path, native_database):
+    native_database("alpha/etc/relayers.db").fill({A: PERMANENT, B: PERMANENT})
+    arguments = {
+        "virtual_servers": [{"name": "alpha", "root": str(tmp_path / "alpha")}],
+        "databases": True,
+        "table": str(tmp_path / "table"),
+        "memory": str(tmp_path / "departing"),
+        "permissions": [{"address": B}],
+    }
+    run("virtual_servers", **{**arguments, "databases": False})
+    result = run("virtual_servers", **arguments)
+    assert result["changed"]
+    assert any(A in difference["before"] and A not in difference["after"] for difference in result["diff"])
+    assert not run("virtual_servers", **arguments)["changed"]
 
 
 @pytest.mark.usefixtures("at")

@@ -126,8 +126,7 @@ def _delete(arguments: Sequence[str]) -> Command:
     listed: dict[str, Collection[bytes]] = {}
 
     def look(path: str) -> None:
-        with relayers_db.read(path, 0) as snapshot:
-            listed[path] = snapshot.try_out(edits.delete(keys)).removed.keys()
+        listed[path] = relayers_db.listed(path, keys)
 
     def work(path: str, deadline: Deadline) -> int:
         changes = relayers_db.change(_existing(path), edits.delete(keys), deadline, create=False)

@@ -65,6 +65,12 @@ class Changes:
             "removed": names(self.removed),
         }
 
+    def add_removed(self, listed: Mapping[bytes, bytes]) -> None:
+        """Count as removed also what was ``listed`` before, with these values, and was removed by others meanwhile."""
+        gone = {key: value for key, value in listed.items() if key not in self.removed}
+        self.removed.update(gone)
+        self.count += len(gone)
+
     def joined(self, later: Changes) -> Changes:
         """Return these and the ``later`` changes of the same database, of which none removes a key."""
         both = Changes()

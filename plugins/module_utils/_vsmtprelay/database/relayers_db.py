@@ -25,13 +25,15 @@ import errno
 from ..errors import InputOutputError, Naming, RelayError, UnwritableError, remedy_for
 from ..files.owner import RightsOfOwner
 from ..files.symlinks import resolve
-from .edits import Changes
+from .edits import Changes, delete
 from .locks import Deadline, WriterLock
 from .publish import publish
 from .snapshot import LARGEST_DATABASE_BYTES, Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .edits import Edit
     from .published import Published
 
@@ -46,6 +48,12 @@ def read(path: str, lock_seconds: float | Deadline = LOCK_SECONDS, largest: int 
     """
     with Naming(path), RightsOfOwner(path):
         return Snapshot(resolve(path), Deadline.of(lock_seconds), largest=largest)
+
+
+def listed(path: str, keys: Sequence[str]) -> dict[bytes, bytes]:
+    """Return those of ``keys`` that are in the database at ``path``, with their values. Waits for nobody. Raises as read()."""
+    with read(path, 0) as snapshot:
+        return snapshot.try_out(delete(keys)).removed
 
 
 def copy_of(path: str, lock_seconds: float | Deadline = LOCK_SECONDS) -> Snapshot:
