@@ -14,7 +14,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+from support.places import CHECKOUT
+
 BUILD = CHECKOUT / ".build"
 LOGS = BUILD / "log"
 # What the others need comes first, and what needs no mail host is run beside it. If one of these fails, that is all.
@@ -80,12 +81,12 @@ class Suite:
             log.seek(0)
             self.seconds[part] = time.monotonic() - begin
             outcome = "failed" if done.returncode else "passed"
-            say(f"{log.read()}==> {part} {outcome}: {self.seconds[part]:.0f} seconds, {self.passed():.0f} since the start")
+            say(f"{log.read()}==> {part} {outcome}: {self.seconds[part]:.0f} seconds, {self.elapsed():.0f} since the start")
         if done.returncode:
             self.failed.append(part)
         states.put(state)
 
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         """Return the seconds since the start."""
         return time.monotonic() - self.begin
 
@@ -105,7 +106,7 @@ def main() -> int:
         suite.run(LAST, 2, with_hosts=True)
     for part, seconds in sorted(suite.seconds.items(), key=lambda each: -each[1]):
         say(f"{seconds:6.0f} {part}")
-    say(f"==> the whole suite: {suite.passed():.0f} seconds" + "".join(f"; {part} failed" for part in suite.failed))
+    say(f"==> the whole suite: {suite.elapsed():.0f} seconds" + "".join(f"; {part} failed" for part in suite.failed))
     return 1 if suite.failed else 0
 
 

@@ -116,14 +116,6 @@ def refresh_seconds(refresh: str) -> int | None:
     return parse_minutes(refresh) * 60
 
 
-def listed_now(path: str, keys: list[str]) -> dict[bytes, bytes]:
-    """Return those of ``keys`` that are in the database, with their values; none of one that the change cannot read either."""
-    try:
-        return relayers_db.listed(path, keys)
-    except RelayError:
-        return {}
-
-
 def run(module: AnsibleModule) -> None:
     """Run ``module`` with its options, and exit."""
     parameters = module.params
@@ -156,7 +148,7 @@ def run(module: AnsibleModule) -> None:
             except MalformedError:
                 continue  # work() reports it
             if others.are_meant:
-                listed.setdefault(path, {}).update(listed_now(path, wanted))
+                listed.setdefault(path, {}).update(relayers_db.listed(path, wanted))
             yield path, wanted
 
     def work(item: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
@@ -179,7 +171,7 @@ def run(module: AnsibleModule) -> None:
             result["repaired"] = repairs[path]
             if module.check_mode and result["repaired"]:
                 return result  # the damaged file does not show what would be added
-        before = {key: listed[path][key] for key in map(str.encode, wanted) if key in listed.get(path, ())}
+        before = {key: value for key, value in listed.get(path, {}).items() if key.decode() in wanted}
         if present and others.are_meant and (parameters["purge"] or item["permanent"] is not None):
             planned = relayers_db.change(path, edit, deadline, check_only=True)
             others.revoke([(path, planned.keys_removed())])

@@ -18,7 +18,7 @@ from .output import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from ..database.locks import Deadline
     from ..servers.virtual_servers import VirtualServer
@@ -123,15 +123,15 @@ def _delete(arguments: Sequence[str]) -> Command:
         raise UsageError("delete needs an address; vsmtprelay delete --help shows how")
     keys = [key_of(address) for address in addresses]
     # This host's own sharer can be the first to remove what all hosts are to remove.
-    listed: dict[str, Collection[bytes]] = {}
+    listed: dict[str, dict[bytes, bytes]] = {}
 
     def look(path: str) -> None:
         listed[path] = relayers_db.listed(path, keys)
 
     def work(path: str, deadline: Deadline) -> int:
         changes = relayers_db.change(_existing(path), edits.delete(keys), deadline, create=False)
-        removed = {*changes.removed, *listed.get(path, ())}
-        missing = [key for key in keys if key.encode() not in removed]
+        changes.add_removed(listed.get(path, {}))
+        missing = [key for key in keys if key.encode() not in changes.removed]
         for key in missing:
             sys.stderr.write(f"vsmtprelay: {key} is not listed in {path}\n")
         return EXIT_NOT_LISTED if missing else 0

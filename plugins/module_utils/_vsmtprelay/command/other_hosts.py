@@ -58,13 +58,10 @@ class OtherHosts:
         return 0
 
     def _look(self) -> None:
-        """Have the command look at the databases as they are now. One that cannot be read, it reports later."""
+        """Have the command look at the databases as they are now."""
         if self._command.look is not None:
             for number in self._names:
-                try:
-                    self._command.look(self._paths[number])
-                except RelayError:
-                    pass
+                self._command.look(self._paths[number])
 
     def done(self, number: int) -> None:
         """Note that the command has worked on the path with this number."""
